@@ -1,0 +1,159 @@
+// Package par runs a function on a fixed set of workers. It carries the
+// parallel regions of both roads: a layer has several, microseconds long, so
+// that waking a parked thread for each would cost more than the work.
+package par
+
+import (
+	"runtime"
+	"sync/atomic"
+)
+
+// spins is how often a worker looks for work before it parks: some 50 µs on
+// processors of today, longer than the gap between two regions of a step and
+// short enough that an idle process uses no CPU.
+const spins = 2000
+
+// Pool is a set of workers. Worker 0 is the caller of Run. A Pool is led by
+// one goroutine at a time.
+type Pool struct {
+	n       int
+	f       func(worker int)
+	epoch   padded // counts regions
+	pending padded // workers still at work in this region
+	waiting padded // 1 while the caller is parked
+	done    chan struct{}
+	workers []*worker
+	closed  bool
+	failed  atomic.Pointer[failure]
+}
+
+// padded keeps a counter on a cache line of its own.
+type padded struct {
+	_ [64]byte
+	v atomic.Uint32
+	_ [60]byte
+}
+
+type worker struct {
+	parked padded
+	wake   chan struct{}
+}
+
+// failure is a panic of a worker, carried to the caller.
+type failure struct{ value any }
+
+// New returns a pool of that many workers, at least one.
+func New(workers int) *Pool {
+	p := &Pool{n: max(workers, 1), done: make(chan struct{}, 1)}
+	for i := 1; i < p.n; i++ {
+		w := &worker{wake: make(chan struct{}, 1)}
+		p.workers = append(p.workers, w)
+		go p.loop(i, w)
+	}
+	return p
+}
+
+// Workers is the number of workers.
+func (p *Pool) Workers() int { return p.n }
+
+// Run calls f(0), f(1), … at once, one call per worker, and returns when all
+// have returned. A panic in one of them is raised again here. Run must not be
+// called from within f.
+func (p *Pool) Run(f func(worker int)) {
+	if p.n == 1 {
+		f(0)
+		return
+	}
+	p.f = f
+	p.start()
+	defer p.rethrow() // also when f(0) panics: the others still hold f
+	defer p.wait()
+	f(0)
+}
+
+// start opens a region and wakes the workers that parked.
+func (p *Pool) start() {
+	p.pending.v.Store(uint32(p.n - 1)) //nolint:gosec // a few workers
+	p.epoch.v.Add(1)
+	for _, w := range p.workers {
+		if w.parked.v.CompareAndSwap(1, 0) {
+			w.wake <- struct{}{}
+		}
+	}
+}
+
+// wait returns when no worker is left in the region.
+func (p *Pool) wait() {
+	for range spins {
+		if p.pending.v.Load() == 0 {
+			return
+		}
+		pause()
+	}
+	p.waiting.v.Store(1)
+	if p.pending.v.Load() == 0 && p.waiting.v.CompareAndSwap(1, 0) {
+		return // the last worker left before it could see that we wait
+	}
+	<-p.done
+}
+
+func (p *Pool) rethrow() {
+	if f := p.failed.Swap(nil); f != nil {
+		panic(f.value)
+	}
+}
+
+func (p *Pool) loop(i int, w *worker) {
+	runtime.LockOSThread()
+	for seen := uint32(0); ; {
+		p.await(w, seen)
+		seen++
+		if p.closed {
+			return
+		}
+		p.call(i)
+		if p.pending.v.Add(^uint32(0)) == 0 && p.waiting.v.CompareAndSwap(1, 0) {
+			p.done <- struct{}{}
+		}
+	}
+}
+
+// await returns when the region after seen has begun.
+func (p *Pool) await(w *worker, seen uint32) {
+	for range spins {
+		if p.epoch.v.Load() != seen {
+			return
+		}
+		pause()
+	}
+	w.parked.v.Store(1)
+	if p.epoch.v.Load() != seen && w.parked.v.CompareAndSwap(1, 0) {
+		return // the region began before its leader could see that we parked
+	}
+	<-w.wake
+}
+
+func (p *Pool) call(i int) {
+	defer func() {
+		if v := recover(); v != nil {
+			p.failed.CompareAndSwap(nil, &failure{v})
+		}
+	}()
+	p.f(i)
+}
+
+// Close ends the workers. The pool cannot be used afterwards.
+func (p *Pool) Close() {
+	if p.n == 1 || p.closed {
+		return
+	}
+	p.closed = true
+	p.start()
+}
+
+// Split returns worker's share [lo, hi) of [0, n), cut at multiples of align.
+// The shares of all workers cover [0, n) exactly.
+func Split(n, workers, worker, align int) (lo, hi int) {
+	units := (n + align - 1) / align
+	return min(n, units*worker/workers*align), min(n, units*(worker+1)/workers*align)
+}
