@@ -1,0 +1,106 @@
+// Package weights describes a model file, whatever its format: metadata by key
+// and tensors by name, each with its type, its dimensions and the range of
+// bytes it stands in. It reads no weights. On the parameter's road it stands
+// after vfs: the readers below it (weights/gguf) fill a Model, and everything
+// above finds its bytes through one.
+package weights
+
+import (
+	"fmt"
+	"iter"
+
+	"github.com/lite-llm/lite/internal/base"
+	"github.com/lite-llm/lite/internal/quant"
+)
+
+// Tensor is a named array in a file.
+type Tensor struct {
+	Name string
+	// Type is the block format. A reader keeps types that quant does not
+	// support: the model may have no use for the tensor.
+	Type quant.Type
+	// Dims are the lengths, at least one and each at least 1, fastest first:
+	// consecutive values differ in Dims[0]. A matrix with Dims {cols, rows} maps
+	// cols inputs to rows outputs.
+	Dims []int
+	// Range is where the blocks are, row after row without padding.
+	Range base.Range
+}
+
+// Elements is the number of values, the product of the dimensions. Readers
+// have checked that it fits.
+func (t Tensor) Elements() int {
+	n := 1
+	for _, d := range t.Dims {
+		n *= d
+	}
+	return n
+}
+
+// Dim is the i-th dimension, 1 past the last one.
+func (t Tensor) Dim(i int) int {
+	if i < len(t.Dims) {
+		return t.Dims[i]
+	}
+	return 1
+}
+
+// Slice is the range of the i-th of n equal parts along the outermost
+// dimension, such as one expert of a stack. It returns an error when the tensor
+// does not divide into n parts or has fewer than i+1.
+func (t Tensor) Slice(i, n int) (base.Range, error) {
+	if n <= 0 || i < 0 || i >= n || t.Dims[len(t.Dims)-1]%n != 0 || t.Range.Len%int64(n) != 0 {
+		return base.Range{}, fmt.Errorf("tensor %s with dimensions %v has no part %d of %d", t.Name, t.Dims, i, n)
+	}
+	part := t.Range
+	part.Len /= int64(n)
+	part.Off += int64(i) * part.Len
+	return part, nil
+}
+
+// Model is what a file, or a set of split files, holds.
+type Model struct {
+	// Meta is the metadata; of split files, that of the first.
+	Meta Meta
+	// Objects are the files, in the order of the split.
+	Objects []base.Object
+
+	tensors []Tensor
+	index   map[string]int
+}
+
+// New returns a model of these parts. It returns a *DuplicateError when two
+// tensors have one name.
+func New(meta Meta, objects []base.Object, tensors []Tensor) (*Model, error) {
+	m := &Model{Meta: meta, Objects: objects, tensors: tensors, index: make(map[string]int, len(tensors))}
+	for i, t := range tensors {
+		if _, twice := m.index[t.Name]; twice {
+			return nil, &DuplicateError{Kind: "tensor", Name: t.Name}
+		}
+		m.index[t.Name] = i
+	}
+	return m, nil
+}
+
+// Tensor returns the tensor of that name.
+func (m *Model) Tensor(name string) (Tensor, bool) {
+	i, ok := m.index[name]
+	if !ok {
+		return Tensor{}, false
+	}
+	return m.tensors[i], true
+}
+
+// Len is the number of tensors.
+func (m *Model) Len() int { return len(m.tensors) }
+
+// All yields every tensor in the order of the files.
+func (m *Model) All() iter.Seq[Tensor] {
+	return func(yield func(Tensor) bool) {
+		for _, t := range m.tensors {
+			if !yield(t) {
+				return
+			}
+		}
+	}
+}
