@@ -1,6 +1,7 @@
 package kv
 
 import (
+	"errors"
 	"sync"
 
 	"github.com/lite-llm/lite/internal/kernel/attn"
@@ -57,4 +58,16 @@ func (p *Pool) put(pages [][]byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.mu.free = append(p.mu.free, pages...)
+}
+
+// Close gives back all memory. No sequence is in use.
+func (p *Pool) Close(free func([]byte) error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var errs []error
+	for _, page := range p.mu.free {
+		errs = append(errs, free(page))
+	}
+	p.mu.free, p.mu.made = nil, 0
+	return errors.Join(errs...)
 }

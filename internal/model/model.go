@@ -1,0 +1,211 @@
+// Package model turns a checkpoint's description into a composition of blocks
+// that runs. One file per family reads like the paper; builder.go is what they
+// share. It stands on the token's road between the engine and the blocks.
+package model
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/lite-llm/lite/internal/hser"
+	"github.com/lite-llm/lite/internal/kernel/linear"
+	"github.com/lite-llm/lite/internal/kv"
+	"github.com/lite-llm/lite/internal/model/block"
+	"github.com/lite-llm/lite/internal/quant"
+)
+
+// Model is a decoder: an embedding, layers, a norm and an output head.
+type Model struct {
+	Arch, Name          string
+	Dim, Vocab, Context int
+	Embed               linear.Matrix // Vocab × Dim
+	Layers              []Layer
+	Norm                []float32
+	Eps                 float32
+	Output              linear.Matrix // Vocab × Dim
+
+	// Tiers are the named pools of experts, in canonical order; none for a
+	// dense model.
+	Tiers []Tier
+	// Sets are the named tier sets of the model, DefaultSet one of them.
+	Sets       []hser.TierSet
+	DefaultSet string
+	// RoutingSeed orders equal scores; it belongs to the model.
+	RoutingSeed uint64
+
+	// Trunk lists the tensors that every token may use, in the order in
+	// which the family asked for them.
+	Trunk []Tensor
+	// Experts says where the experts of each layer are; nil for a layer
+	// without.
+	Experts [][]ExpertPool
+}
+
+// Layer is attention and a feed-forward network, each on the normed residual
+// stream and added to it.
+type Layer struct {
+	AttnNorm []float32
+	Attn     block.Attention
+	FFNNorm  []float32
+	FFN      block.FeedForward
+}
+
+// Tier is a named pool of experts of a model.
+type Tier struct {
+	Name    string
+	Groups  int
+	Experts int // per group
+	// Params is the number of parameters of all its experts in all layers.
+	Params int64
+	// ThetaMax is the number of parameters of its largest expert.
+	ThetaMax int64
+}
+
+// Tensor is one tensor of the trunk.
+type Tensor struct {
+	Name  string
+	Type  quant.Type
+	Bytes int64
+	// Widened is the memory that the tensor takes beyond Bytes, because it is
+	// decoded to F32 at load.
+	Widened int64
+}
+
+// ExpertPool is the experts of one tier at one layer: where the projections
+// stand in the files. Expert i of the pool is at i times the slab's size.
+type ExpertPool struct {
+	block.Pool
+	Slabs [block.Parts]SlabTensor
+}
+
+// SlabTensor is the tensor that holds one projection of all experts of a pool.
+type SlabTensor struct {
+	Name string
+	Size int64 // bytes of one expert
+}
+
+// KVShapes is what each layer stores per position.
+func (m *Model) KVShapes() []kv.Shape {
+	shapes := make([]kv.Shape, len(m.Layers))
+	for i, l := range m.Layers {
+		shapes[i] = l.Attn.Shape()
+	}
+	return shapes
+}
+
+// Bound is what a token may execute under a tier set.
+func (m *Model) Bound(set *hser.TierSet) hser.Bound {
+	always := int64(m.Dim) + int64(m.Vocab)*int64(m.Dim) + int64(m.Dim) // embedding row, head, last norm
+	experts, theta := 0, int64(0)
+	for i := range m.Layers {
+		l := &m.Layers[i]
+		always += int64(len(l.AttnNorm)+len(l.FFNNorm)) + int64(l.Attn.Params()) + int64(l.FFN.Params(set))
+		if len(m.Experts[i]) > 0 {
+			experts++
+		}
+	}
+	for _, t := range set.Tiers {
+		theta = max(theta, m.Tiers[t].ThetaMax)
+	}
+	return hser.NewBound(len(m.Layers), experts, always, set.K(), theta)
+}
+
+// Scratch is the bytes of working memory of a step of that many rows, by that
+// many workers.
+func (m *Model) Scratch(rows, workers int) int64 {
+	k := 0
+	for i := range m.Sets {
+		k = max(k, m.Sets[i].K())
+	}
+	row := 0
+	for _, l := range m.Layers {
+		row = max(row, l.Attn.Scratch()+l.FFN.Scratch(k))
+	}
+	row += 4 * 3 * m.Dim
+	logits := int64(4*m.Vocab) * int64(min(rows, 32))
+	return int64(rows)*int64(row) + logits + int64(workers)*(4<<20)
+}
+
+// SetError says that a model has no tier set of that name.
+type SetError struct {
+	Name string
+	Have []string
+}
+
+// Error implements error.
+func (e *SetError) Error() string {
+	return fmt.Sprintf("there is no tier set %q; this model has: %s", e.Name, strings.Join(e.Have, ", "))
+}
+
+// Set returns the tier set of that name, or the default one for "". It returns
+// a *SetError when there is none.
+func (m *Model) Set(name string) (*hser.TierSet, error) {
+	if name == "" {
+		name = m.DefaultSet
+	}
+	have := make([]string, len(m.Sets))
+	for i := range m.Sets {
+		if m.Sets[i].Name == name {
+			return &m.Sets[i], nil
+		}
+		have[i] = m.Sets[i].Name
+	}
+	return nil, &SetError{Name: name, Have: have}
+}
+
+// families are the builders by general.architecture.
+var families = map[string]func(b *builder){
+	"llama":     llama,
+	"olmoe":     olmoe,
+	"qwen2":     qwen2,
+	"qwen2moe":  qwen2moe,
+	"qwen3":     qwen3,
+	"qwen3moe":  qwen3moe,
+	"deepseek2": deepseek2,
+	"lite":      native,
+}
+
+// Families lists the architectures that Lite runs.
+func Families() []string {
+	var names []string
+	for name := range families {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// FamilyError says that a file's architecture is not one that Lite runs.
+type FamilyError struct{ Arch string }
+
+// Error implements error.
+func (e *FamilyError) Error() string {
+	return fmt.Sprintf("architecture %q is not supported; supported: %s", e.Arch, strings.Join(Families(), ", "))
+}
+
+// Build composes the model that src describes. Without data the result says
+// what the model needs and cannot run; with data its matrices stand on the
+// returned bytes. It returns a *FamilyError, or an error that names the first
+// key or tensor that is missing or has the wrong shape or type.
+func Build(src Source, data Data) (*Model, error) {
+	arch, ok, err := src.String("general.architecture")
+	if err != nil {
+		return nil, err
+	}
+	family := families[arch]
+	if !ok || family == nil {
+		return nil, &FamilyError{Arch: arch}
+	}
+	b := &builder{src: src, data: data, arch: arch, m: &Model{Arch: arch}, seen: map[string]bool{}}
+	b.m.Name, _, _ = src.String("general.name")
+	b.common()
+	if b.err == nil {
+		family(b)
+	}
+	if b.err != nil {
+		return nil, fmt.Errorf("%s: %w", arch, b.err)
+	}
+	b.finish()
+	return b.m, nil
+}

@@ -1,0 +1,61 @@
+package lite
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/lite-llm/lite/internal/engine"
+	"github.com/lite-llm/lite/internal/hser"
+)
+
+// Expert is an expert that a token ran: its canonical index in the layer, and
+// the weight of its output.
+type Expert struct {
+	Index  int     `json:"index"`
+	Weight float32 `json:"weight"`
+}
+
+// Routing receives the experts of every token as they are chosen, in ascending
+// index; the slice is borrowed for the call.
+type Routing func(layer, position int, chosen []Expert)
+
+// Logits passes the tokens through the model from an empty context and calls
+// each with the logits (vocabulary many, borrowed for the call) of every
+// position. routing may be nil.
+func (m *Model) Logits(ctx context.Context, tierSet string, tokens []int32, each func(position int, logits []float32) error, routing Routing) error {
+	set, err := m.m.Set(tierSet)
+	if err != nil {
+		return err
+	}
+	if len(tokens) > m.plan.Context {
+		return fmt.Errorf("%d tokens do not fit the context of %d: raise --context", len(tokens), m.plan.Context)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if routing != nil {
+		var experts []Expert
+		m.routed = func(layer int, row engine.Row, chosen []hser.Choice) {
+			experts = experts[:0]
+			for _, c := range chosen {
+				experts = append(experts, Expert{Index: int(c.Index), Weight: c.Weight})
+			}
+			routing(layer, row.Pos, experts)
+		}
+		defer func() { m.routed = nil }()
+	}
+	seq := m.pool.NewSequence()
+	defer seq.Close()
+	for len(tokens) > 0 {
+		n := min(m.plan.Chunk, len(tokens))
+		jobs := []engine.Job{{Seq: seq, Set: set, Tokens: tokens[:n], Want: engine.WantAll}}
+		err := m.eng.Step(ctx, jobs, func(_, pos int, logits []float32) error { return each(pos, logits) })
+		if err == nil {
+			err = jobs[0].Err
+		}
+		if err != nil {
+			return err
+		}
+		tokens = tokens[n:]
+	}
+	return nil
+}

@@ -1,0 +1,110 @@
+package lite
+
+import (
+	"fmt"
+	"runtime"
+
+	"github.com/lite-llm/lite/internal/base"
+	"github.com/lite-llm/lite/internal/kernel"
+	"github.com/lite-llm/lite/internal/kernel/attn"
+	"github.com/lite-llm/lite/internal/vfs"
+)
+
+// Options say how a model is run. The zero value is a good choice. No option
+// but RoutingSeed changes what a model answers: they change time and memory.
+type Options struct {
+	// Memory is a hard cap on the process, in bytes. 0 takes what the machine
+	// and its cgroup have available.
+	Memory int64
+	// Threads is the number of workers; 0 is one for each processor that the
+	// process may use.
+	Threads int
+	// Context is the most positions of a sequence; 0 is the model's own
+	// length or 4,096, whichever is less, or what fits memory.
+	Context int
+	// KV is the type of stored keys and values: "f16" (the default), "bf16"
+	// or "f32". A KV type is part of the model's numerics: bits differ
+	// between types, and never within one.
+	KV string
+	// Chunk is the most tokens of a prompt that one step takes; 0 is 512, or
+	// what fits memory.
+	Chunk int
+	// Kernels is "reference" or "avx2"; empty takes the environment variable
+	// LITE_KERNELS, or the fastest.
+	Kernels string
+	// RoutingSeed overrides the model's routing seed, which orders equal
+	// scores. Nil leaves the model's.
+	RoutingSeed *uint64
+	// Direct says how experts are read: DirectAuto past the page cache when
+	// the model does not fit the memory that is free.
+	Direct Direct
+
+	fs vfs.FS // of the model's path; nil is the system's
+}
+
+// Direct is how files are read.
+type Direct uint8
+
+// The ways to read.
+const (
+	DirectAuto Direct = iota
+	DirectAlways
+	DirectNever
+)
+
+// WithFS returns the options with another file system, for tests.
+func (o Options) withFS(fs vfs.FS) Options {
+	o.fs = fs
+	return o
+}
+
+// settled are options whose defaults are filled in.
+type settled struct {
+	Options
+	kernels kernel.Impl
+	elem    attn.Elem
+}
+
+// OptionError says that an option cannot be used.
+type OptionError struct{ What string }
+
+// Error implements error.
+func (e *OptionError) Error() string { return e.What }
+
+func (o Options) settle() (settled, error) {
+	s := settled{Options: o}
+	if o.Memory < 0 || o.Threads < 0 || o.Context < 0 || o.Chunk < 0 {
+		return s, &OptionError{What: "memory, threads, context and chunk cannot be negative"}
+	}
+	if s.Threads == 0 {
+		s.Threads = runtime.GOMAXPROCS(0)
+	}
+	if s.KV == "" {
+		s.KV = attn.F16.String()
+	}
+	if s.fs == nil {
+		s.fs = vfs.OS{}
+	}
+	var err error
+	if s.elem, err = attn.ParseElem(s.KV); err != nil {
+		return s, &OptionError{What: err.Error()}
+	}
+	if o.Kernels == "" {
+		s.kernels, err = kernel.Default()
+	} else {
+		s.kernels, err = kernel.Parse(o.Kernels)
+	}
+	if err != nil {
+		return s, &OptionError{What: err.Error()}
+	}
+	return s, nil
+}
+
+// ParseSize reads a number of bytes such as "3GiB", "512m" or "1073741824".
+func ParseSize(s string) (int64, error) {
+	n, err := base.ParseByteSize(s)
+	if err != nil {
+		return 0, fmt.Errorf("reading a size: %w", err)
+	}
+	return int64(n), nil
+}
