@@ -27,7 +27,10 @@ import (
 
 // The keys that the container itself gives a meaning to.
 const (
-	keyAlignment    = "general.alignment"
+	// KeyAlignment is what the offsets of tensors are multiples of, in bytes:
+	// a power of two as a uint32, 32 where it is absent.
+	KeyAlignment = "general.alignment"
+
 	keySplitNo      = "split.no"
 	keySplitCount   = "split.count"
 	keySplitTensors = "split.tensors.count"
@@ -103,12 +106,12 @@ func parse(f vfs.File, path string) (*part, error) {
 
 // alignment is the file's alignment of tensors in bytes.
 func alignment(meta weights.Meta) (int64, error) {
-	a, err := weights.Or(meta.Uint, keyAlignment, defaultAlignment)
+	a, err := weights.Or(meta.Uint, KeyAlignment, defaultAlignment)
 	if err != nil {
 		return 0, fmt.Errorf("cannot be laid out: %w", err)
 	}
 	if a < MinAlignment || a > MaxAlignment || a&(a-1) != 0 {
-		return 0, fmt.Errorf("has %s %d, which is not a power of two from %d to %d", keyAlignment, a, MinAlignment, MaxAlignment)
+		return 0, fmt.Errorf("has %s %d, which is not a power of two from %d to %d", KeyAlignment, a, MinAlignment, MaxAlignment)
 	}
 	return int64(a), nil
 }

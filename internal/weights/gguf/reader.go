@@ -176,14 +176,18 @@ func (r *reader) label(limit int64) string {
 	if r.err != nil {
 		return ""
 	}
-	if s == "" {
-		r.fail("has an empty string where %s should be", r.what)
-	}
-	for i := range len(s) {
-		if s[i] < ' ' || s[i] > '~' {
-			r.fail("has %.80q where %s should be, which is not printable ASCII", s, r.what)
-			break
-		}
+	if !isLabel(s) {
+		r.fail("has %.80q where %s should be, which is not a printable ASCII name", s, r.what)
 	}
 	return s
+}
+
+// isLabel says whether s can be a key or a name.
+func isLabel(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return s != ""
 }
