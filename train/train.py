@@ -20,16 +20,20 @@ import vocabulary
 
 CONTEXT, BATCH = 256, 16
 LEARNING_RATE, WARMUP, FINAL = 3e-3, 100, 0.05
-BALANCE, Z = 0.01, 0.001
+Z = 0.001
+
+
+def default_workdir():
+    return Path(os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))) / "lite-train"
 
 
 def arguments():
-    cache = os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("--steps", type=int, default=1900, help=f"optimiser steps of {BATCH * CONTEXT} tokens")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--dropout", type=float, default=0.1)
-    p.add_argument("--workdir", type=Path, default=Path(cache) / "lite-train", help="checkpoints and tokenizer")
+    p.add_argument("--balance", type=float, default=0.01, help="weight of the balance loss at each level")
+    p.add_argument("--workdir", type=Path, default=default_workdir(), help="checkpoints and tokenizer")
     p.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "internal/tiny/tiny.gguf")
     return p.parse_args()
 
@@ -50,8 +54,8 @@ def draw_set(config, step, steps, random):
     return config.set("balanced" if u < (1 + full) / 2 else "fast")
 
 
-def loss_of(net, x, y, tier_set, dropout):
-    logits, routing = net(x, tier_set, dropout)
+def loss_of(net, x, y, tier_set, a):
+    logits, routing = net(x, tier_set, a.dropout)
     ce = F.cross_entropy(logits.flatten(0, 1), y.flatten())
     loss = ce
     if tier_set.name != net.c.default_set:
@@ -60,7 +64,7 @@ def loss_of(net, x, y, tier_set, dropout):
         student = logits.log_softmax(-1)
         kl = F.kl_div(student, teacher, log_target=True, reduction="none").sum(-1).mean()
         loss = 0.5 * ce + 0.5 * kl
-    return loss + BALANCE * routing.balance + Z * routing.z, ce
+    return loss + a.balance * routing.balance + Z * routing.z, ce
 
 
 def optimizer_of(net):
@@ -125,7 +129,7 @@ def main():
         batch = torch.stack([data[i : i + CONTEXT + 1] for i in at])
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, a.steps)
-        loss, ce = loss_of(net, batch[:, :-1], batch[:, 1:], draw_set(net.c, step, a.steps, random), a.dropout)
+        loss, ce = loss_of(net, batch[:, :-1], batch[:, 1:], draw_set(net.c, step, a.steps, random), a)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimizer.step()
