@@ -1,0 +1,313 @@
+package lite
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"hash"
+	"iter"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/lite-llm/lite/internal/engine"
+	"github.com/lite-llm/lite/internal/expert"
+	"github.com/lite-llm/lite/internal/hser"
+	"github.com/lite-llm/lite/internal/kv"
+	"github.com/lite-llm/lite/internal/memory"
+	"github.com/lite-llm/lite/internal/sample"
+	"github.com/lite-llm/lite/internal/tokenizer"
+)
+
+// Session is a context that stays between requests, so that a conversation
+// does not compute its past again. Answers do not depend on it. It is used by
+// one goroutine.
+type Session struct {
+	m      *Model
+	seq    *kv.Sequence
+	set    *hser.TierSet // the tiers that the context was computed with
+	tokens []int32       // of the context
+}
+
+// NewSession returns an empty session.
+func (m *Model) NewSession() *Session { return &Session{m: m, seq: m.pool.NewSequence()} }
+
+// Close gives back the session's memory.
+func (s *Session) Close() { s.seq.Close() }
+
+// Generation is an answer on its way.
+type Generation struct {
+	s       *Session
+	own     bool            // the session ends with the generation
+	ctx     context.Context //nolint:containedctx // the generation is one call, cut in two by its iterator
+	req     Request
+	set     *hser.TierSet
+	prompt  []int32
+	sampler *sample.Sampler
+	stream  *tokenizer.Stream
+	hash    hash.Hash
+	logits  []float32
+
+	tokens []int32
+	text   strings.Builder
+	held   string // text that may turn out to begin a stop text
+	stop   Stop
+	err    error
+	stats  Stats
+	before expert.Stats
+}
+
+// Generate answers a request in a context of its own.
+func (m *Model) Generate(ctx context.Context, r Request) *Generation {
+	g := m.NewSession().Generate(ctx, r)
+	g.own = true
+	return g
+}
+
+// Generate answers a request. What the session's context shares with the
+// prompt is not computed again.
+func (s *Session) Generate(ctx context.Context, r Request) *Generation {
+	g := &Generation{s: s, ctx: ctx, req: r, stream: s.m.text.tok.Stream(), hash: sha256.New(), stop: StopBreak}
+	g.prompt, g.err = s.m.text.prompt(&r)
+	if g.err == nil && len(g.prompt) == 0 {
+		g.err = errors.New("the prompt is empty")
+	}
+	if g.err == nil {
+		g.set, g.err = s.m.m.Set(r.TierSet)
+	}
+	if g.err == nil {
+		g.sampler, g.err = sample.New(r.options(), g.prompt)
+	}
+	if room := s.m.plan.Context; g.err == nil && len(g.prompt) > room {
+		g.err = &kv.FullError{Need: len(g.prompt), Have: room}
+	}
+	return g
+}
+
+// Tokens yields the answer's tokens as they come. Breaking off ends the
+// answer. It can be ranged over once.
+func (g *Generation) Tokens() iter.Seq[Token] {
+	return func(yield func(Token) bool) {
+		if g.own {
+			defer g.s.Close()
+		}
+		if g.err != nil {
+			g.stop = StopError
+			return
+		}
+		g.s.m.mu.Lock()
+		defer g.s.m.mu.Unlock()
+		g.before = g.s.m.store.Stats()
+		if err := g.run(yield); err != nil {
+			g.err, g.stop = err, StopError
+		}
+		g.finish()
+	}
+}
+
+// run computes the prompt and then token after token.
+func (g *Generation) run(yield func(Token) bool) error {
+	begin := time.Now()
+	rest := g.reuse()
+	if err := g.prefill(rest); err != nil {
+		return err
+	}
+	first := time.Now()
+	g.stats.TTFTMilliseconds = milliseconds(first.Sub(begin))
+	g.stats.PrefillTokensPerSec = rate(len(rest), first.Sub(begin))
+	for {
+		id, err := g.choose()
+		if err != nil {
+			return err
+		}
+		more := g.take(id, yield)
+		if n := len(g.tokens); n > 1 {
+			g.stats.DecodeTokensPerSec = rate(n-1, time.Since(first))
+		}
+		if !more {
+			return nil
+		}
+		if err := g.step([]int32{id}, engine.WantLast); err != nil {
+			return err
+		}
+	}
+}
+
+// reuse cuts the session's context back to what it shares with the prompt, and
+// returns what is left to compute: at least the last token, for its logits.
+func (g *Generation) reuse() []int32 {
+	s, n := g.s, 0
+	if s.set == g.set {
+		for n < len(s.tokens) && n < len(g.prompt)-1 && s.tokens[n] == g.prompt[n] {
+			n++
+		}
+	}
+	s.set, s.tokens = g.set, s.tokens[:n]
+	s.seq.Truncate(n)
+	g.stats.PromptTokens, g.stats.ReusedTokens = len(g.prompt), n
+	return g.prompt[n:]
+}
+
+// prefill computes tokens in chunks, and the logits of the last.
+func (g *Generation) prefill(tokens []int32) error {
+	for len(tokens) > 0 {
+		n, want := min(g.s.m.plan.Chunk, len(tokens)), engine.WantNone
+		if n == len(tokens) {
+			want = engine.WantLast
+		}
+		if err := g.step(tokens[:n], want); err != nil {
+			return err
+		}
+		tokens = tokens[n:]
+	}
+	return nil
+}
+
+// step passes tokens through the model and keeps the logits.
+func (g *Generation) step(tokens []int32, want engine.Want) error {
+	jobs := []engine.Job{{Seq: g.s.seq, Set: g.set, Tokens: tokens, Want: want}}
+	err := g.s.m.eng.Step(g.ctx, jobs, func(_, _ int, logits []float32) error {
+		g.logits = append(g.logits[:0], logits...)
+		return nil
+	})
+	if err == nil {
+		err = jobs[0].Err
+	}
+	if err != nil {
+		return err
+	}
+	g.stats.ActiveParamsMax = max(g.stats.ActiveParamsMax, jobs[0].Active)
+	g.s.tokens = append(g.s.tokens, tokens...)
+	return nil
+}
+
+// choose draws the next token.
+func (g *Generation) choose() (int32, error) {
+	if g.req.Hash {
+		var b [4]byte
+		for _, v := range g.logits {
+			binary.LittleEndian.PutUint32(b[:], math.Float32bits(v))
+			g.hash.Write(b[:])
+		}
+	}
+	return g.sampler.Next(g.logits, len(g.s.tokens)-1, g.s.tokens, len(g.tokens))
+}
+
+// take adds a token to the answer, hands its text out and says whether to go
+// on.
+func (g *Generation) take(id int32, yield func(Token) bool) bool {
+	g.tokens = append(g.tokens, id)
+	if g.s.m.text.tok.IsEnd(id) && !g.req.IgnoreEnd {
+		g.stop = StopEnd
+		yield(Token{ID: id, Text: g.release(g.stream.Flush(), true)})
+		return false
+	}
+	text, ended := g.until(g.stream.Push(id))
+	switch {
+	case ended:
+		g.stop = StopText
+	case g.req.MaxTokens > 0 && len(g.tokens) >= g.req.MaxTokens:
+		g.stop = StopLength
+		text += g.release(g.stream.Flush(), true)
+	case len(g.s.tokens) >= g.s.m.plan.Context:
+		g.stop = StopContext
+		text += g.release(g.stream.Flush(), true)
+	default:
+		return yield(Token{ID: id, Text: text})
+	}
+	yield(Token{ID: id, Text: text})
+	return false
+}
+
+// until adds text to what is held back and releases what cannot begin a stop
+// text. It says whether one came.
+func (g *Generation) until(text string) (string, bool) {
+	g.held += text
+	for _, stop := range g.req.Stop {
+		if at := strings.Index(g.held, stop); stop != "" && at >= 0 {
+			g.held = g.held[:at]
+			return g.release("", true), true
+		}
+	}
+	return g.release("", false), false
+}
+
+// release hands out held text: all of it, or what no stop text can begin in.
+func (g *Generation) release(text string, all bool) string {
+	g.held += text
+	n := len(g.held)
+	if !all {
+		for _, stop := range g.req.Stop {
+			for k := min(len(stop)-1, len(g.held)); k > 0; k-- {
+				if strings.HasSuffix(g.held, stop[:k]) {
+					n = min(n, len(g.held)-k)
+					break
+				}
+			}
+		}
+	}
+	out := g.held[:n]
+	g.held = g.held[n:]
+	g.text.WriteString(out)
+	return out
+}
+
+// finish completes the statistics.
+func (g *Generation) finish() {
+	st, m := &g.stats, g.s.m
+	now := m.store.Stats()
+	st.GeneratedTokens = len(g.tokens)
+	st.ActiveParamsBound = m.m.Bound(g.set).PActive
+	st.PeakRSSBytes = memory.PeakRSS()
+	st.ReadBytes = map[string]int64{now.Rung: now.ReadBytes - g.before.ReadBytes}
+	st.ExpertHits, st.ExpertMisses = now.Hits-g.before.Hits, now.Misses-g.before.Misses
+	st.ExpertEvictions, st.ResidentExpertBytes = now.Evictions-g.before.Evictions, now.Resident
+	st.ExpertHitRate = expert.Stats{Hits: st.ExpertHits, Misses: st.ExpertMisses}.HitRate()
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+func rate(n int, d time.Duration) float64 {
+	if d <= 0 {
+		return 0
+	}
+	return float64(n) / d.Seconds()
+}
+
+// Err is what ended the answer early, or nil.
+func (g *Generation) Err() error { return g.err }
+
+// Stats measure the answer so far; complete once Tokens has ended.
+func (g *Generation) Stats() Stats { return g.stats }
+
+// StopReason says why the answer ended.
+func (g *Generation) StopReason() Stop { return g.stop }
+
+// Text is the whole answer so far.
+func (g *Generation) Text() string { return g.text.String() }
+
+// IDs are the answer's tokens so far, the one that ended it included.
+func (g *Generation) IDs() []int32 { return g.tokens }
+
+// TokensSHA256 identifies the answer: the hash of its ids as 32-bit
+// little-endian numbers.
+func (g *Generation) TokensSHA256() string {
+	h := sha256.New()
+	var b [4]byte
+	for _, id := range g.tokens {
+		binary.LittleEndian.PutUint32(b[:], uint32(id)) //nolint:gosec // an id
+		h.Write(b[:])
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// LogitsSHA256 identifies the logits of every generated position before
+// penalties, as little-endian float32; with Request.Hash only.
+func (g *Generation) LogitsSHA256() string {
+	if !g.req.Hash {
+		return ""
+	}
+	return hex.EncodeToString(g.hash.Sum(nil))
+}

@@ -1,0 +1,107 @@
+package lite
+
+import (
+	"errors"
+
+	"github.com/lite-llm/lite/internal/sample"
+)
+
+// Message is one turn of a conversation. Roles are the template's: "system",
+// "user", "assistant".
+type Message struct {
+	Role    string `json:"role"`
+	Content string `json:"content"`
+}
+
+// ErrNoTemplate is returned for a conversation with a model whose file has no
+// chat template: it completes text, and takes Request.Prompt.
+var ErrNoTemplate = errors.New("this model has no chat template: give it a text to go on from")
+
+// Request asks for an answer. One of Prompt, Messages and Tokens is set.
+type Request struct {
+	Prompt   string    // a text to go on from
+	Messages []Message // a conversation, in the format of the model's template
+	Tokens   []int32   // tokens to go on from, as they are
+
+	// TierSet is the name of the tiers that the request may use; empty is the
+	// model's default. It is exact: used as it is or refused.
+	TierSet string
+	// MaxTokens ends the answer; 0 goes on until the model ends it or the
+	// context is full.
+	MaxTokens int
+	// Stop ends the answer before any of these texts.
+	Stop []string
+	// IgnoreEnd goes on after the model's own end, for measurements.
+	IgnoreEnd bool
+	// Hash computes Result.LogitsSHA256, for comparisons.
+	Hash bool
+
+	Sampling
+}
+
+// Sampling says how tokens are chosen from their probabilities. The zero value
+// takes the most likely token.
+type Sampling struct {
+	// Seed draws the answer: equal seeds and requests give equal answers.
+	Seed        uint64
+	Temperature float32 // 0 takes the most likely token
+	TopK        int     // only the k most likely; 0 all
+	TopP        float32 // only the most likely that reach probability p; 0 all
+	MinP        float32 // only those at least p times as likely as the best; 0 all
+	// RepeatPenalty above 1 makes the last 64 tokens less likely; 0 or 1 does
+	// nothing.
+	RepeatPenalty float32
+	// PresencePenalty and FrequencyPenalty lower the logits of tokens that
+	// were generated, once and as often as they were.
+	PresencePenalty, FrequencyPenalty float32
+	// Bias is added to the logits of these tokens.
+	Bias map[int32]float32
+}
+
+func (s *Sampling) options() sample.Options {
+	return sample.Options{
+		Seed: s.Seed, Temperature: s.Temperature, TopK: s.TopK, TopP: s.TopP, MinP: s.MinP,
+		RepeatPenalty: s.RepeatPenalty, PresencePenalty: s.PresencePenalty, FrequencyPenalty: s.FrequencyPenalty,
+		Bias: s.Bias,
+	}
+}
+
+// Token is a piece of an answer.
+type Token struct {
+	ID int32
+	// Text is what the token completes: empty while a character is not whole.
+	Text string
+}
+
+// Stop says why an answer ended.
+type Stop string
+
+// The reasons.
+const (
+	StopEnd     Stop = "end"     // the model ended it
+	StopText    Stop = "stop"    // a text of Request.Stop came
+	StopLength  Stop = "length"  // Request.MaxTokens
+	StopContext Stop = "context" // the context is full
+	StopBreak   Stop = "break"   // the reader stopped reading
+	StopError   Stop = "error"   // see Generation.Err
+)
+
+// Stats measure a generation.
+type Stats struct {
+	PromptTokens int `json:"prompt_tokens"`
+	// ReusedTokens of the prompt were in the session's context already.
+	ReusedTokens        int              `json:"reused_tokens"`
+	GeneratedTokens     int              `json:"generated_tokens"`
+	TTFTMilliseconds    float64          `json:"ttft_ms"`
+	PrefillTokensPerSec float64          `json:"prefill_tokens_per_s"`
+	DecodeTokensPerSec  float64          `json:"decode_tokens_per_s"`
+	ActiveParamsMax     int64            `json:"active_params_max"`
+	ActiveParamsBound   int64            `json:"active_params_bound"`
+	PeakRSSBytes        int64            `json:"peak_rss_bytes"`
+	ReadBytes           map[string]int64 `json:"read_bytes"`
+	ExpertHitRate       float64          `json:"expert_hit_rate"`
+	ExpertHits          uint64           `json:"expert_hits"`
+	ExpertMisses        uint64           `json:"expert_misses"`
+	ExpertEvictions     uint64           `json:"expert_evictions"`
+	ResidentExpertBytes int64            `json:"resident_expert_bytes"`
+}
