@@ -182,6 +182,7 @@ func (h *HSER) chooseIn(st *Step, layer int, head linear.Matrix, tier, group, ex
 		b.found = chosen
 		for len(b.foundBy) < len(b.found) {
 			b.foundBy = append(b.foundBy, r)
+			b.count[r]++
 		}
 	}
 }

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lite-llm/lite"
+)
+
+func newInspect() *cobra.Command {
+	f := &modelFlags{}
+	plan := false
+	cmd := &cobra.Command{
+		Use:   "inspect MODEL",
+		Short: "Describe a model: its shape, tiers, bound and memory",
+		Long: `Describes a model: its shape, its tiers and tier sets, and for each set the bound
+on the parameters that a token executes, P_active ≤ L·(C_dense + K·Θ_max).
+--plan shows how memory would be divided.`,
+		Example: "  lite inspect tiny\n  lite inspect model.gguf --memory 3GiB --plan",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			m, err := f.open(args[0])
+			if err != nil {
+				return err
+			}
+			defer func() { _ = m.Close() }()
+			if f.json {
+				return printJSON(cmd.OutOrStdout(), m.Info())
+			}
+			return printInfo(cmd, m.Info(), plan)
+		},
+	}
+	f.add(cmd)
+	cmd.Flags().BoolVar(&plan, "plan", false, "show how memory is divided")
+	return cmd
+}
+
+func printInfo(cmd *cobra.Command, i lite.Info, plan bool) error {
+	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+	row := func(name, format string, args ...any) { fmt.Fprintf(w, "%s\t%s\n", name, fmt.Sprintf(format, args...)) }
+	row("model", "%s (%s), %s in %s", i.Name, i.Architecture, count(i.Params)+" parameters", size(i.FileBytes))
+	row("shape", "%d layers, %d wide, %d positions", i.Layers, i.Dim, i.Context)
+	row("tokens", "%s%s", i.Tokenizer, map[bool]string{true: ", chat template"}[i.Chat])
+	var types []string
+	for _, t := range slices.Sorted(maps.Keys(i.Types)) {
+		types = append(types, fmt.Sprintf("%s %s", t, size(i.Types[t])))
+	}
+	row("weights", "%s", strings.Join(types, ", "))
+	row("kernels", "%s, profile %s", i.Kernels, i.Profile)
+	for _, t := range i.Tiers {
+		row("tier "+t.Name, "%d × %d experts a layer, largest %s, %s in all", t.Groups, t.Experts, count(t.ThetaMax), count(t.Params))
+	}
+	for _, s := range i.Sets {
+		name := s.Name
+		if name == i.DefaultSet {
+			name += " (default)"
+		}
+		row("set "+name, "{%s} k_tier %d, k_group %d, k_expert %d: L %d, C_dense %s, K %d, Θ_max %s, P_active %s",
+			strings.Join(s.Tiers, ", "), s.KTier, s.KGroup, s.KExpert, s.L, count(int64(s.CDense)), s.K, count(s.ThetaMax), count(s.PActive))
+	}
+	if plan {
+		p := i.Plan
+		row("memory", "%s of %s (%s)", size(p.Needs()), size(p.Limit), p.Source)
+		row("  process", "%s", size(p.Process))
+		row("  trunk", "%s", size(p.Trunk))
+		row("  KV", "%s for %d positions", size(p.KV), p.Context)
+		row("  scratch", "%s for chunks of %d, %d threads", size(p.Scratch), p.Chunk, p.Threads)
+		row("  experts", "%s of %s; one token's take %s", size(p.Experts), size(p.AllExperts), size(p.Token))
+		row("reads", "%s", map[bool]string{true: "past the page cache", false: "through the page cache"}[p.Direct])
+	}
+	return w.Flush()
+}
