@@ -10,14 +10,14 @@ const DirectAlign = 4096
 // power of two. The slice's capacity ends with it.
 func AlignedBuffer(n, align int) []byte {
 	b := make([]byte, n+align-1)
-	skip := int(-address(b) & uintptr(align-1)) //nolint:gosec // less than align
+	skip := int(-address(b) & uintptr(align-1))
 	return b[skip : skip+n : skip+n]
 }
 
 // aligned reports whether a read of p at off is aligned to align.
 func aligned(p []byte, off int64, align int) bool {
 	mask := align - 1
-	return int(off)&mask == 0 && len(p)&mask == 0 && address(p)&uintptr(mask) == 0 //nolint:gosec // mask is not negative
+	return int(off)&mask == 0 && len(p)&mask == 0 && address(p)&uintptr(mask) == 0
 }
 
 // address is where the bytes of b begin, 0 for a nil slice.

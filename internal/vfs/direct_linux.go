@@ -43,7 +43,7 @@ func directAlign(conn syscall.RawConn) (int, error) {
 	var st unix.Statx_t
 	var err error
 	if cerr := conn.Control(func(fd uintptr) {
-		err = unix.Statx(int(fd), "", unix.AT_EMPTY_PATH, unix.STATX_DIOALIGN, &st) //nolint:gosec // a descriptor fits an int
+		err = unix.Statx(int(fd), "", unix.AT_EMPTY_PATH, unix.STATX_DIOALIGN, &st)
 	}); cerr != nil {
 		return 0, cerr
 	}
@@ -87,7 +87,7 @@ func (f *directFile) ReadAt(p []byte, off int64) (int, error) {
 func (f *directFile) pread(p []byte, off int64) (n int, err error) {
 	cerr := f.conn.Control(func(fd uintptr) {
 		for {
-			n, err = unix.Pread(int(fd), p, off) //nolint:gosec // a descriptor fits an int
+			n, err = unix.Pread(int(fd), p, off)
 			if !errors.Is(err, unix.EINTR) {
 				return
 			}

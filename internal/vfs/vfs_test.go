@@ -96,8 +96,7 @@ func TestDirect(t *testing.T) {
 	for name, c := range both(t, data) {
 		t.Run(name, func(t *testing.T) {
 			f, err := OpenDirect(c.fs, c.name)
-			var refused *DirectError
-			if errors.As(err, &refused) {
+			if _, refused := errors.AsType[*DirectError](err); refused {
 				t.Skipf("this file system has no direct reads: %v", err)
 			}
 			require.NoError(t, err)
@@ -137,8 +136,7 @@ func TestDirectConcurrent(t *testing.T) {
 	for name, c := range both(t, data) {
 		t.Run(name, func(t *testing.T) {
 			f, err := OpenDirect(c.fs, c.name)
-			var refused *DirectError
-			if errors.As(err, &refused) {
+			if _, refused := errors.AsType[*DirectError](err); refused {
 				t.Skipf("this file system has no direct reads: %v", err)
 			}
 			require.NoError(t, err)

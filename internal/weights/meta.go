@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"iter"
 	"math"
+	"strconv"
 )
 
 // KV is one key of the metadata. Value is a bool, an integer of 8 to 64 bits
@@ -209,7 +210,7 @@ func (m Meta) Ints(key string) ([]int64, error) {
 	case []uint64:
 		for _, x := range a {
 			if x > math.MaxInt64 {
-				return nil, &KeyTypeError{Key: key, Want: "integers that fit 63 bits", Have: fmt.Sprint(x)}
+				return nil, &KeyTypeError{Key: key, Want: "integers that fit 63 bits", Have: strconv.FormatUint(x, 10)}
 			}
 		}
 		return widen(a), nil
@@ -220,7 +221,7 @@ func (m Meta) Ints(key string) ([]int64, error) {
 func widen[T uint8 | int8 | uint16 | int16 | uint32 | int32 | uint64 | int64](a []T) []int64 {
 	out := make([]int64, len(a))
 	for i, x := range a {
-		out[i] = int64(x) //nolint:gosec // the caller has checked uint64; the others fit
+		out[i] = int64(x)
 	}
 	return out
 }

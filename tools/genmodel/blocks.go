@@ -17,9 +17,9 @@ type blockSource struct {
 	size  int         // bytes of a block
 	at    int         // offset of the scales in a block
 	heads [256][]byte // the scales
-	// table holds prepared values of the float types, chosen by up to 16 random
-	// bits: a power of two of them.
-	table []float32
+	// table holds prepared values of the float types as their bits, chosen by up
+	// to 16 random bits: a power of two of them.
+	table []uint32
 }
 
 // Moments of the packed integers, uniform over all their values.
@@ -35,13 +35,14 @@ func newBlockSource(t quant.Type, n int64, mean, std float64, rng *rand.PCG) *bl
 	switch t {
 	case quant.F32, quant.F16, quant.BF16:
 		// A short tensor needs no more values prepared than it has.
-		s.table = make([]float32, 1<<min(16, bits.Len64(uint64(n)))) //nolint:gosec // not negative
+		s.table = make([]uint32, 1<<min(16, bits.Len64(uint64(n)))) //nolint:gosec // not negative
 		for i := range s.table {
-			s.table[i] = float32(mean + float64(std*normal(rng)))
+			s.table[i] = floatBits(t, float32(mean+float64(std*normal(rng))))
 		}
 		return s
 	case quant.Q6_K:
 		s.at = 128 + 64
+	default: // the others begin with their scales
 	}
 	for i := range s.heads {
 		// Scales differ from block to block by up to a third, and have both signs
@@ -80,8 +81,9 @@ func scales(t quant.Type, std float64, rng *rand.PCG) []byte {
 		return kScales(std/math.Sqrt(var5), mid5, rng)
 	case quant.Q6_K:
 		return q6Scales(std/math.Sqrt(var6), rng)
+	default:
+		return nil // the float types have none
 	}
-	return nil
 }
 
 // half appends x as an IEEE half.
@@ -117,12 +119,12 @@ func q6Scales(step float64, rng *rand.PCG) []byte {
 	b, square := make([]byte, 16, 18), 0.0
 	for j := range b {
 		r := rng.Uint64()
-		sc := 64 + int8(r&63) //nolint:gosec // 64 to 127
+		sc := 64 + int8(r&63)
 		square += float64(sc) * float64(sc) / 16
 		if r>>6&1 == 1 {
 			sc = -sc
 		}
-		b[j] = byte(sc)
+		b[j] = byte(sc) //nolint:gosec // the same bits
 	}
 	return half(b, step/math.Sqrt(square))
 }
@@ -133,7 +135,7 @@ func normal(rng *rand.PCG) float64 {
 	sum := int64(0)
 	for range 3 {
 		r := rng.Uint64()
-		sum += int64(r&0xffff) + int64(r>>16&0xffff) + int64(r>>32&0xffff) + int64(r>>48) //nolint:gosec // 16 bits each
+		sum += int64(r&0xffff) + int64(r>>16&0xffff) + int64(r>>32&0xffff) + int64(r>>48)
 	}
 	return float64(2*sum-12*0xffff) / (2 << 16)
 }
@@ -163,21 +165,31 @@ func fillRandom(dst []byte, rng *rand.PCG) {
 	copy(dst, tail[:])
 }
 
+// floatBits is v in a float type.
+func floatBits(t quant.Type, v float32) uint32 {
+	switch t {
+	case quant.F16:
+		return uint32(quant.FloatToHalf(v))
+	case quant.BF16:
+		return uint32(quant.FloatToBFloat(v))
+	default:
+		return math.Float32bits(v)
+	}
+}
+
 // fillFloats draws values of a float type from the table.
 func (s *blockSource) fillFloats(dst []byte, rng *rand.PCG) {
+	mask := uint64(len(s.table)) - 1
 	for i, word := 0, uint64(0); len(dst) > 0; i++ {
 		if i%4 == 0 {
 			word = rng.Uint64()
 		}
-		v := s.table[int(word&0xffff)&(len(s.table)-1)] //nolint:gosec // 16 bits
+		v := s.table[word&0xffff&mask]
 		word >>= 16
-		switch s.typ {
-		case quant.F16:
-			binary.LittleEndian.PutUint16(dst, quant.FloatToHalf(v))
-		case quant.BF16:
-			binary.LittleEndian.PutUint16(dst, quant.FloatToBFloat(v))
-		default:
-			binary.LittleEndian.PutUint32(dst, math.Float32bits(v))
+		if s.size == 2 {
+			binary.LittleEndian.PutUint16(dst, uint16(v)) //nolint:gosec // the bits of a half
+		} else {
+			binary.LittleEndian.PutUint32(dst, v)
 		}
 		dst = dst[s.size:]
 	}

@@ -159,7 +159,7 @@ func (f file) Close() error { return errors.Join(f.Flush(), f.f.Close()) }
 // every hundredth, if w is a terminal.
 func progress(w io.Writer, total int64) func(n int) {
 	f, ok := w.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) { //nolint:gosec // a descriptor fits an int
+	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return func(int) {}
 	}
 	done, shown := int64(0), int64(-1)
@@ -167,9 +167,9 @@ func progress(w io.Writer, total int64) func(n int) {
 		done += int64(n)
 		if percent := done * 100 / max(total, 1); percent > shown {
 			shown = percent
-			fmt.Fprintf(w, "\r%s of %s (%d %%)", base.ByteSize(done), base.ByteSize(total), percent)
+			_, _ = fmt.Fprintf(w, "\r%s of %s (%d %%)", base.ByteSize(done), base.ByteSize(total), percent)
 			if done == total {
-				fmt.Fprintln(w)
+				_, _ = fmt.Fprintln(w)
 			}
 		}
 	}

@@ -96,6 +96,7 @@ func fallback(t quant.Type, cols int) quant.Type {
 		t = quant.Q5_1
 	case quant.Q6_K:
 		t = quant.Q8_0
+	default:
 	}
 	if cols%t.BlockLen() != 0 {
 		return quant.F16

@@ -158,5 +158,5 @@ func byteRune(b int) string {
 			n++
 		}
 	}
-	return string(rune(256 + n)) //nolint:gosec // less than 512
+	return string(rune(256 + n))
 }

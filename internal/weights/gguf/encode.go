@@ -40,7 +40,7 @@ func appendArray(b []byte, v any, depth int) ([]byte, error) {
 		return nil, fmt.Errorf("arrays are nested deeper than %d", MaxArrayDepth)
 	}
 	b = binary.LittleEndian.AppendUint32(b, t)
-	b = binary.LittleEndian.AppendUint64(b, uint64(n)) //nolint:gosec // not negative
+	b = binary.LittleEndian.AppendUint64(b, uint64(n))
 	switch a := v.(type) {
 	case []string:
 		for _, s := range a {

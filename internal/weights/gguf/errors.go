@@ -20,8 +20,7 @@ func (e *FormatError) Error() string { return e.Path + " " + e.What }
 // duplicate turns a DuplicateError, which continues a sentence too, into a
 // FormatError.
 func duplicate(path string, err error) error {
-	var twice *weights.DuplicateError
-	if errors.As(err, &twice) {
+	if _, twice := errors.AsType[*weights.DuplicateError](err); twice {
 		return &FormatError{Path: path, What: err.Error()}
 	}
 	return err

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"strconv"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -148,14 +149,14 @@ func TestVersion2(t *testing.T) {
 func TestLargeStrings(t *testing.T) {
 	var kvs []weights.KV
 	for i, n := range []int{windowLen - 100, 200, windowLen, windowLen + 1, 5 * windowLen, 0, 7} {
-		kvs = append(kvs, weights.KV{Key: fmt.Sprint("k", i), Value: string(content(fmt.Sprint(i), n))})
+		kvs = append(kvs, weights.KV{Key: fmt.Sprint("k", i), Value: string(content(strconv.Itoa(i), n))})
 	}
 	m, err := Open(vfs.Mem{"m": encode(t, kvs, nil)}, "m")
 	require.NoError(t, err)
 	for _, kv := range kvs {
 		s, err := m.Meta.String(kv.Key)
 		require.NoError(t, err)
-		require.True(t, s == kv.Value, kv.Key)
+		require.Equal(t, kv.Value, s, kv.Key)
 	}
 }
 

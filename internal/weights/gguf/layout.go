@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/bits"
 	"slices"
+	"strconv"
 
 	"github.com/lite-llm/lite/internal/base"
 	"github.com/lite-llm/lite/internal/quant"
@@ -138,7 +139,7 @@ func (l *layout) tensor(t info, start, size int64, previous string) (weights.Ten
 
 // clampOffset is an offset as a position, the largest for those that no file
 // has.
-func clampOffset(offset uint64) int64 { return int64(min(offset, math.MaxInt64)) } //nolint:gosec // clamped
+func clampOffset(offset uint64) int64 { return int64(min(offset, math.MaxInt64)) }
 
 // sum prints start + offset + size, which may not fit 64 bits.
 func sum(start int64, offset uint64, size int64) string {
@@ -146,5 +147,5 @@ func sum(start int64, offset uint64, size int64) string {
 	if over != 0 {
 		return "more than 2^64"
 	}
-	return fmt.Sprint(low)
+	return strconv.FormatUint(low, 10)
 }

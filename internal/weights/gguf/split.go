@@ -55,7 +55,7 @@ func readSplit(fsys vfs.FS, first *part) ([]*part, error) {
 	if want.count > MaxParts {
 		return bad("is split into %d files, the limit is %d", want.count, MaxParts)
 	}
-	n := int(want.count) //nolint:gosec // at most MaxParts
+	n := int(want.count)
 	name := splitName.FindStringSubmatch(path)
 	if name == nil || name[3] != fmt.Sprintf("%05d", n) {
 		return bad("is one of %d parts, but is not named like one: …-%05d-of-%05d.gguf", n, want.no+1, n)

@@ -26,7 +26,7 @@ type Info struct {
 func (t Info) Bytes() (int64, error) {
 	dims := make([]uint64, len(t.Dims))
 	for i, d := range t.Dims {
-		dims[i] = uint64(max(d, 0)) //nolint:gosec // not negative
+		dims[i] = uint64(max(d, 0))
 	}
 	if len(dims) == 0 || len(dims) > MaxDims {
 		return 0, fmt.Errorf("tensor %s has %d dimensions, it must be 1 to %d", t.Name, len(dims), MaxDims)
@@ -126,7 +126,7 @@ func (w *Writer) header(kvs []weights.KV) ([]byte, error) {
 			b = le.AppendUint64(b, uint64(d)) //nolint:gosec // checked by Bytes
 		}
 		b = le.AppendUint32(b, uint32(t.Type))
-		b = le.AppendUint64(b, uint64(offset)) //nolint:gosec // a sum of sizes
+		b = le.AppendUint64(b, uint64(offset))
 		if offset += w.sizes[i] + w.padding(w.sizes[i]); offset < 0 {
 			return nil, errTooLarge
 		}

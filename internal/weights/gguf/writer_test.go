@@ -3,8 +3,8 @@ package gguf
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -119,7 +119,7 @@ func TestDivide(t *testing.T) {
 	}
 	var infos []Info
 	for i, n := range []int{1, 2, 3, 9, 1, 1, 1} {
-		infos = append(infos, Info{fmt.Sprint(i), quant.F32, []int{n}})
+		infos = append(infos, Info{strconv.Itoa(i), quant.F32, []int{n}})
 	}
 	parts, err := Divide(infos, 3*4)
 	require.NoError(t, err)

@@ -64,9 +64,9 @@ func WriteSplit(create func(path string) (io.WriteCloser, error), prefix string,
 	}
 	for i, infos := range parts {
 		own := []weights.KV{
-			{Key: keySplitNo, Value: uint16(i)},             //nolint:gosec // less than MaxParts
+			{Key: keySplitNo, Value: uint16(i)},
 			{Key: keySplitCount, Value: uint16(len(parts))}, //nolint:gosec // at most MaxParts
-			{Key: keySplitTensors, Value: int32(total)},     //nolint:gosec // at most MaxTensors
+			{Key: keySplitTensors, Value: int32(total)},
 		}
 		if i == 0 {
 			own = append(own, kvs...)
