@@ -9,7 +9,6 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"flag"
 	"fmt"
@@ -137,23 +136,6 @@ func write(o *options, m *model, g *generator) error {
 	}
 	return errors.Join(gguf.Write(f, m.kvs, m.infos, g.data), f.Close())
 }
-
-// file writes through a buffer, for the small tensors.
-type file struct {
-	*bufio.Writer
-	f *os.File
-}
-
-func create(path string) (io.WriteCloser, error) {
-	f, err := os.Create(path) //nolint:gosec // writing the caller's file is the purpose
-	if err != nil {
-		return nil, err
-	}
-	return file{bufio.NewWriterSize(f, chunkBytes), f}, nil
-}
-
-// Close flushes the buffer and closes the file.
-func (f file) Close() error { return errors.Join(f.Flush(), f.f.Close()) }
 
 // progress returns a function that shows how much of total has been written, at
 // every hundredth, if w is a terminal.
