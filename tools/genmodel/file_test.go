@@ -27,7 +27,7 @@ func TestFile(t *testing.T) {
 		require.NoError(t, f.Close())
 		got, err := os.ReadFile(path)
 		require.NoError(t, err)
-		require.Equal(t, len(want), len(got))
+		require.Len(t, got, len(want))
 		require.Equal(t, want, got)
 	}
 }
