@@ -1,14 +1,9 @@
 // Package hser is hierarchical sparse expert routing: tier, then group, then
-// expert (specification 001; docs/format/numerics.md, rule 8). It stands on
+// expert (specification 001; docs/format/numerics-routing.md). It stands on
 // the token's road between the model's blocks, which multiply the routing
 // heads, and the experts that are leased. It is pure: scores in, choices out;
 // whoever calls it does the I/O between the steps.
 package hser
-
-import (
-	"fmt"
-	"slices"
-)
 
 // Mode is how a selection crosses the levels.
 type Mode uint8
@@ -39,10 +34,14 @@ type Tier struct {
 	First   int
 }
 
+// size is the number of experts of the tier.
+func (t *Tier) size() int { return t.Groups * t.Experts }
+
 // Config is a model's routing at one layer.
 type Config struct {
 	Mode  Mode
 	Score Score
+	// Tiers ascend by First and do not overlap.
 	Tiers []Tier
 	// Normalize divides the weights of a token's experts by their sum.
 	Normalize bool
@@ -55,16 +54,24 @@ type Config struct {
 	LimitGroups, LimitUsed int
 }
 
-// TierSet is what one request may use: exactly these tiers, ascending, and so
-// many choices at each level.
-type TierSet struct {
-	Name                   string
-	Tiers                  []int
-	KTier, KGroup, KExpert int
+// limited says whether groups of a joint model are dropped before the choice.
+func (c *Config) limited() bool { return c.LimitGroups > 1 && c.LimitUsed < c.LimitGroups }
+
+// total is the number of experts of a layer, in all tiers.
+func (c *Config) total() int {
+	last := c.Tiers[len(c.Tiers)-1]
+	return last.First + last.size()
 }
 
-// K is the most experts that a token runs at a layer.
-func (s *TierSet) K() int { return s.KTier * s.KGroup * s.KExpert }
+// place is the tier and the group of an expert. There are few tiers.
+func (c *Config) place(id int32) (tier, group int32) {
+	for t := len(c.Tiers) - 1; t > 0; t-- {
+		if at := int(id) - c.Tiers[t].First; at >= 0 {
+			return int32(t), int32(at / c.Tiers[t].Experts) //nolint:gosec // the index of a tier and of its group
+		}
+	}
+	return 0, (id - int32(c.Tiers[0].First)) / int32(c.Tiers[0].Experts) //nolint:gosec // an index
+}
 
 // Key identifies a routing decision for the order of equal scores. With seed 0
 // the order is that of the ids.
@@ -92,39 +99,10 @@ type Choice struct {
 	Weight             float32
 }
 
-// KError says that more candidates are to be chosen than are allowed.
-type KError struct {
-	Level      Level
-	K, Allowed int
-}
-
-// Error implements error.
-func (e *KError) Error() string {
-	return fmt.Sprintf("%d %ss are to be chosen of the %d that are allowed", e.K, e.Level, e.Allowed)
-}
-
-// SetError says that a tier set does not fit a model's tiers.
-type SetError struct{ What string }
-
-// Error implements error.
-func (e *SetError) Error() string { return "tier set: " + e.What }
-
-// NaNError says that a routing score is not a number. It fails the request of
-// that position and no other.
-type NaNError struct {
-	Level           Level
-	Position, Layer int
-}
-
-// Error implements error.
-func (e *NaNError) Error() string {
-	return fmt.Sprintf("a %s score at layer %d, position %d is not a number", e.Level, e.Layer, e.Position)
-}
-
 // Level is a level of the hierarchy.
 type Level uint8
 
-// The levels, from the top.
+// The levels, from the top. Their numbers are part of the order of ties.
 const (
 	LevelTier Level = iota
 	LevelGroup
@@ -135,41 +113,3 @@ var levels = [...]string{"tier", "group", "expert"}
 
 // String is the level's name.
 func (l Level) String() string { return levels[l] }
-
-// Validate says whether the set can be served by every layer of c. It returns
-// a *SetError or a *KError.
-func (s *TierSet) Validate(c *Config) error {
-	if len(s.Tiers) == 0 {
-		return &SetError{What: fmt.Sprintf("%q has no tiers", s.Name)}
-	}
-	if !slices.IsSorted(s.Tiers) || len(slices.Compact(slices.Clone(s.Tiers))) != len(s.Tiers) {
-		return &SetError{What: fmt.Sprintf("%q: tiers must ascend, each once", s.Name)}
-	}
-	if s.KTier < 1 || s.KGroup < 1 || s.KExpert < 1 {
-		return &SetError{What: fmt.Sprintf("%q must choose at least one tier, group and expert", s.Name)}
-	}
-	if s.KTier > len(s.Tiers) {
-		return &KError{Level: LevelTier, K: s.KTier, Allowed: len(s.Tiers)}
-	}
-	joint := 0
-	for _, t := range s.Tiers {
-		if t < 0 || t >= len(c.Tiers) {
-			return &SetError{What: fmt.Sprintf("%q names tier %d of %d", s.Name, t, len(c.Tiers))}
-		}
-		tier := &c.Tiers[t]
-		joint += tier.Groups * tier.Experts
-		if c.Mode == Joint {
-			continue
-		}
-		if s.KGroup > tier.Groups {
-			return &KError{Level: LevelGroup, K: s.KGroup, Allowed: tier.Groups}
-		}
-		if s.KExpert > tier.Experts {
-			return &KError{Level: LevelExpert, K: s.KExpert, Allowed: tier.Experts}
-		}
-	}
-	if c.Mode == Joint && s.K() > joint {
-		return &KError{Level: LevelExpert, K: s.K(), Allowed: joint}
-	}
-	return nil
-}

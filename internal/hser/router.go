@@ -1,7 +1,7 @@
 package hser
 
 import (
-	"slices"
+	"math"
 
 	"github.com/lite-llm/lite/internal/kernel"
 	"github.com/lite-llm/lite/internal/kernel/vec"
@@ -10,64 +10,72 @@ import (
 // Router holds the scratch of routing decisions, so that a steady state
 // allocates nothing. The zero value is ready; one goroutine uses it at a time.
 type Router struct {
-	ids       []int32   // the candidates at work: a compacted list of what is allowed
-	p         []float32 // their probabilities
-	selection []float32
-	groups    []int32
-	gscore    []float32
+	candidates []candidate // a compacted list of what is allowed, ascending by id
+	groups     []candidate // of a group-limited model
+	p          []float32
 }
 
-// math is the arithmetic of the few scores of a row. The reference serves:
+// arith is the arithmetic of the few scores of a row. The reference serves:
 // every implementation gives its bits.
-var math = vec.For(kernel.Reference)
+var arith = vec.For(kernel.Reference)
 
-// minSum keeps the division by the weights' sum finite when all probabilities
-// of a token vanish (the smallest normal half, as llama.cpp has it).
+// minSum keeps the division by the sum of a token's sigmoids finite when all
+// of them vanish. It is llama.cpp's: the smallest normal number of float16.
+// The probabilities of a softmax need no floor, and get none: the best of n is
+// at least 1/n at every level, while the product over the levels of a large
+// nested model may well be smaller than this.
 const minSum = 6.103515625e-5
 
 // Tiers chooses the tiers of a row from the logits of all tiers (T values),
 // among those that the set allows. Choices are appended to dst in ascending
-// order. On error dst is returned as it was.
+// order. On error dst is returned as it was; the error is a *KError, a
+// *NaNError or a *ScoresError, as for the other steps.
 func (r *Router) Tiers(c *Config, dst []TierChoice, logits []float32, set *TierSet, key Key) ([]TierChoice, error) {
-	r.ids = r.ids[:0]
+	if len(logits) != len(c.Tiers) {
+		return dst, &ScoresError{Level: LevelTier, Have: len(logits), Want: len(c.Tiers)}
+	}
+	r.candidates = r.candidates[:0]
 	for _, t := range set.Tiers {
-		r.ids = append(r.ids, int32(t)) //nolint:gosec // a few tiers
+		r.allow(t, t+1)
 	}
-	if err := r.choose(c, LevelTier, logits, set.KTier, key, 0); err != nil {
-		return dst, err
+	chosen, err := r.choose(c, logits, set.KTier, order{key: key, level: LevelTier})
+	for _, a := range chosen {
+		dst = append(dst, TierChoice{Tier: a.id, P: a.p})
 	}
-	for i, id := range r.ids {
-		dst = append(dst, TierChoice{Tier: id, P: r.p[i]})
-	}
-	return dst, nil
+	return dst, err
 }
 
-// Groups chooses groups of a chosen tier from the logits of its groups.
+// Groups chooses groups of a chosen tier from the logits of its groups (G
+// values).
 func (r *Router) Groups(c *Config, dst []GroupChoice, tier TierChoice, logits []float32, set *TierSet, key Key) ([]GroupChoice, error) {
-	r.all(c.Tiers[tier.Tier].Groups)
-	if err := r.choose(c, LevelGroup, logits, set.KGroup, key, uint64(tier.Tier)); err != nil {
-		return dst, err
+	if want := c.Tiers[tier.Tier].Groups; len(logits) != want {
+		return dst, &ScoresError{Level: LevelGroup, Have: len(logits), Want: want}
 	}
-	for i, id := range r.ids {
-		dst = append(dst, GroupChoice{Tier: tier.Tier, Group: id, P: tier.P * r.p[i]})
+	r.candidates = r.candidates[:0]
+	r.allow(0, len(logits))
+	chosen, err := r.choose(c, logits, set.KGroup, order{key: key, level: LevelGroup, parent: uint64(tier.Tier)}) //nolint:gosec // an index
+	for _, a := range chosen {
+		dst = append(dst, GroupChoice{Tier: tier.Tier, Group: a.id, P: float32(tier.P * a.p)})
 	}
-	return dst, nil
+	return dst, err
 }
 
-// Experts chooses experts of a chosen group from the logits of its experts.
-// Finish turns a row's choices into weights.
+// Experts chooses experts of a chosen group from the logits of its experts (E
+// values). Finish turns a row's choices into weights.
 func (r *Router) Experts(c *Config, dst []Choice, group GroupChoice, logits []float32, set *TierSet, key Key) ([]Choice, error) {
 	tier := &c.Tiers[group.Tier]
-	r.all(tier.Experts)
-	parent := uint64(group.Tier)<<32 | uint64(group.Group)
-	if err := r.choose(c, LevelExpert, logits, set.KExpert, key, parent); err != nil {
-		return dst, err
+	if len(logits) != tier.Experts {
+		return dst, &ScoresError{Level: LevelExpert, Have: len(logits), Want: tier.Experts}
 	}
-	first := int32(tier.First) + group.Group*int32(tier.Experts) //nolint:gosec // an index
-	for i, id := range r.ids {
-		dst = append(dst, Choice{Index: first + id, Tier: group.Tier, Group: group.Group, Weight: group.P * r.p[i]})
+	r.candidates = r.candidates[:0]
+	r.allow(0, len(logits))
+	parent := uint64(group.Tier)<<32 | uint64(group.Group) //nolint:gosec // two indices
+	chosen, err := r.choose(c, logits, set.KExpert, order{key: key, level: LevelExpert, parent: parent})
+	first := int32(tier.First) + group.Group*int32(tier.Experts) //nolint:gosec // an index, see Config.Validate
+	for _, a := range chosen {
+		dst = append(dst, Choice{Index: first + a.id, Tier: group.Tier, Group: group.Group, Weight: float32(group.P * a.p)})
 	}
-	return dst, nil
+	return dst, err
 }
 
 // Finish turns the products of probabilities of one row's choices, which must
@@ -78,7 +86,9 @@ func (r *Router) Finish(c *Config, chosen []Choice) {
 		for i := range chosen {
 			sum += chosen[i].Weight
 		}
-		sum = max(sum, minSum)
+		if c.Score == Sigmoid {
+			sum = max(sum, minSum)
+		}
 		for i := range chosen {
 			chosen[i].Weight /= sum
 		}
@@ -92,196 +102,139 @@ func (r *Router) Finish(c *Config, chosen []Choice) {
 
 // Joint chooses a row's experts from the logits of all experts of the layer,
 // among those of the set's tiers, and appends them in ascending order with
-// their final weights. bias, if not nil, is added to the probabilities for the
-// selection only.
+// their final weights. bias, if not nil, is as long as logits and is added to
+// the probabilities for the selection only. On error dst is returned as it was.
 func (r *Router) Joint(c *Config, dst []Choice, logits, bias []float32, set *TierSet, key Key) ([]Choice, error) {
-	r.ids = r.ids[:0]
+	if want := c.total(); len(logits) != want {
+		return dst, &ScoresError{Level: LevelExpert, Have: len(logits), Want: want}
+	} else if bias != nil && len(bias) != want {
+		return dst, &ScoresError{Level: LevelExpert, Have: len(bias), Want: want}
+	}
+	r.candidates = r.candidates[:0]
 	for _, t := range set.Tiers {
-		tier := &c.Tiers[t]
-		for i := range tier.Groups * tier.Experts {
-			r.ids = append(r.ids, int32(tier.First+i)) //nolint:gosec // an index
-		}
+		r.allow(c.Tiers[t].First, c.Tiers[t].First+c.Tiers[t].size())
 	}
-	if k := set.K(); k > len(r.ids) {
-		return dst, &KError{Level: LevelExpert, K: k, Allowed: len(r.ids)}
-	}
-	if err := r.probabilities(c.Score, LevelExpert, logits, key); err != nil {
+	o := order{key: key, level: LevelExpert}
+	if err := r.weigh(c, logits, bias, o); err != nil {
 		return dst, err
 	}
-	r.selection = append(r.selection[:0], r.p...)
-	if bias != nil {
-		for i, id := range r.ids {
-			r.selection[i] += bias[id]
-		}
-	}
-	if c.LimitGroups > 1 && c.LimitUsed < c.LimitGroups {
-		if err := r.limit(c, len(logits), set.K(), key); err != nil {
+	if c.limited() {
+		if err := r.limit(c, o); err != nil {
 			return dst, err
 		}
 	}
-	r.top(r.selection, set.K(), key, LevelExpert, 0)
+	k := set.K()
+	if k < 1 || k > len(r.candidates) {
+		return dst, &KError{Level: LevelExpert, K: k, Allowed: len(r.candidates)}
+	}
 	begin := len(dst)
-	for i, id := range r.ids {
-		t, g := c.place(id)
-		dst = append(dst, Choice{Index: id, Tier: t, Group: g, Weight: r.p[i]})
+	for _, a := range o.top(r.candidates, k) {
+		t, g := c.place(a.id)
+		dst = append(dst, Choice{Index: a.id, Tier: t, Group: g, Weight: a.p})
 	}
 	r.Finish(c, dst[begin:])
 	return dst, nil
 }
 
-// place is the tier and group of an expert. There are few tiers.
-func (c *Config) place(id int32) (tier, group int32) {
-	for t := range c.Tiers {
-		tier := &c.Tiers[t]
-		if at := int(id) - tier.First; at < tier.Groups*tier.Experts {
-			return int32(t), int32(at / tier.Experts) //nolint:gosec // small
+// allow makes the ids [lo, hi) candidates.
+func (r *Router) allow(lo, hi int) {
+	for i := lo; i < hi; i++ {
+		r.candidates = append(r.candidates, candidate{id: int32(i)}) //nolint:gosec // an index, see Config.Validate
+	}
+}
+
+// choose returns the best k candidates, ascending by id.
+func (r *Router) choose(c *Config, logits []float32, k int, o order) ([]candidate, error) {
+	if k < 1 || k > len(r.candidates) {
+		return nil, &KError{Level: o.level, K: k, Allowed: len(r.candidates)}
+	}
+	if err := r.weigh(c, logits, nil, o); err != nil {
+		return nil, err
+	}
+	return o.top(r.candidates, k), nil
+}
+
+// weigh computes the candidates' probabilities, among themselves, and the
+// scores that select. A softmax without bias is selected by logit, which never
+// makes equal what differs; everything else by probability plus bias.
+func (r *Router) weigh(c *Config, logits, bias []float32, o order) error {
+	r.p = r.p[:0]
+	for i := range r.candidates {
+		a := &r.candidates[i]
+		a.score = logits[a.id]
+		r.p = append(r.p, finite(a.score))
+	}
+	if c.Score == Sigmoid {
+		arith.Sigmoid(r.p, r.p)
+	} else {
+		arith.Softmax(r.p, r.p)
+	}
+	for i := range r.candidates {
+		a := &r.candidates[i]
+		a.p = r.p[i]
+		if bias != nil {
+			a.score = a.p + bias[a.id]
+		} else if c.Score == Sigmoid {
+			a.score = a.p
+		}
+		if a.score != a.score { //nolint:gocritic // NaN
+			return &NaNError{Level: o.level, Position: o.key.Position, Layer: o.key.Layer}
 		}
 	}
-	return 0, 0
+	return nil
 }
+
+// finite puts the largest number in the place of an infinity: a softmax then
+// gives what it tends to, which is all weight to what is infinite.
+func finite(x float32) float32 { return min(max(x, -math.MaxFloat32), math.MaxFloat32) }
 
 // limit drops the candidates outside the best groups of a group-limited model.
-func (r *Router) limit(c *Config, experts, k int, key Key) error {
-	size := experts / c.LimitGroups
-	r.groups, r.gscore = r.groups[:0], r.gscore[:0]
-	for i := 0; i < len(r.ids); {
-		g := r.ids[i] / int32(size) //nolint:gosec // small
-		j := i
-		for j < len(r.ids) && r.ids[j]/int32(size) == g { //nolint:gosec // small
-			j++
+func (r *Router) limit(c *Config, o order) error {
+	size := int32(c.total() / c.LimitGroups) //nolint:gosec // see Config.Validate
+	r.groups = r.groups[:0]
+	for lo := 0; lo < len(r.candidates); {
+		group, hi := r.candidates[lo].id/size, lo
+		for hi < len(r.candidates) && r.candidates[hi].id/size == group {
+			hi++
 		}
-		r.groups = append(r.groups, g)
-		r.gscore = append(r.gscore, groupScore(c.Score, r.selection[i:j]))
-		i = j
+		score := groupScore(c.Score, r.candidates[lo:hi])
+		if score != score { //nolint:gocritic // NaN: one bias is +Inf and another one -Inf
+			return &NaNError{Level: LevelGroup, Position: o.key.Position, Layer: o.key.Layer}
+		}
+		r.groups = append(r.groups, candidate{id: group, score: score})
+		lo = hi
 	}
-	if c.LimitUsed > len(r.groups) {
+	if c.LimitUsed < 1 || c.LimitUsed > len(r.groups) {
 		return &KError{Level: LevelGroup, K: c.LimitUsed, Allowed: len(r.groups)}
 	}
-	// The groups are candidates of a level of their own.
-	best := Router{ids: r.groups, p: r.gscore}
-	best.top(r.gscore, c.LimitUsed, key, LevelGroup, 0)
-	n := 0
-	for i, id := range r.ids {
-		if slices.Contains(best.ids, id/int32(size)) { //nolint:gosec // small
-			r.ids[n], r.p[n], r.selection[n] = id, r.p[i], r.selection[i]
-			n++
+	o.level = LevelGroup
+	best := o.top(r.groups, c.LimitUsed)
+	kept := r.candidates[:0]
+	for _, a := range r.candidates { // both lists ascend
+		for len(best) > 0 && best[0].id < a.id/size {
+			best = best[1:]
+		}
+		if len(best) > 0 && best[0].id == a.id/size {
+			kept = append(kept, a)
 		}
 	}
-	r.ids, r.p, r.selection = r.ids[:n], r.p[:n], r.selection[:n]
-	if k > n {
-		return &KError{Level: LevelExpert, K: k, Allowed: n}
-	}
+	r.candidates = kept
 	return nil
 }
 
-// groupScore is the best selection score, or the sum of the two best.
-func groupScore(score Score, s []float32) float32 {
-	first, second := s[0], float32(0)
-	for i, v := range s[1:] {
-		switch {
-		case v > first:
-			first, second = v, first
-		case i == 0 || v > second:
-			second = v
+// groupScore is the sum of a group's two best selection scores under Sigmoid
+// (DeepSeek-V3), and its best one under Softmax (DeepSeek-V2).
+func groupScore(score Score, group []candidate) float32 {
+	first, second := group[0].score, float32(math.Inf(-1))
+	for _, a := range group[1:] {
+		if a.score > first {
+			first, second = a.score, first
+		} else if a.score > second {
+			second = a.score
 		}
 	}
-	if score == Sigmoid {
-		return first + second
+	if score == Softmax || len(group) == 1 {
+		return first
 	}
-	return first
-}
-
-// all makes every id below n a candidate.
-func (r *Router) all(n int) {
-	r.ids = r.ids[:0]
-	for i := range n {
-		r.ids = append(r.ids, int32(i)) //nolint:gosec // small
-	}
-}
-
-// choose leaves the best k candidates in r.ids, ascending, and their
-// probabilities in r.p.
-func (r *Router) choose(c *Config, level Level, logits []float32, k int, key Key, parent uint64) error {
-	if k > len(r.ids) {
-		return &KError{Level: level, K: k, Allowed: len(r.ids)}
-	}
-	if err := r.probabilities(c.Score, level, logits, key); err != nil {
-		return err
-	}
-	r.selection = append(r.selection[:0], r.p...)
-	r.top(r.selection, k, key, level, parent)
-	return nil
-}
-
-// probabilities computes the candidates' probabilities from their logits.
-func (r *Router) probabilities(score Score, level Level, logits []float32, key Key) error {
-	r.p = r.p[:0]
-	for _, id := range r.ids {
-		v := logits[id]
-		if v != v { //nolint:gocritic // NaN
-			return &NaNError{Level: level, Position: key.Position, Layer: key.Layer}
-		}
-		r.p = append(r.p, v)
-	}
-	if score == Sigmoid {
-		math.Sigmoid(r.p, r.p)
-	} else {
-		math.Softmax(r.p, r.p)
-	}
-	return nil
-}
-
-// top moves the best k candidates to the front, drops the rest and sorts the
-// ids ascending. The order is total: score descending, then the seed's hash,
-// then id ascending.
-func (r *Router) top(scores []float32, k int, key Key, level Level, parent uint64) {
-	for i := range k {
-		best := i
-		for j := i + 1; j < len(r.ids); j++ {
-			if before(scores[j], r.ids[j], scores[best], r.ids[best], key, level, parent) {
-				best = j
-			}
-		}
-		r.swap(scores, i, best)
-	}
-	r.ids, r.p = r.ids[:k], r.p[:k]
-	for i := 1; i < k; i++ { // insertion sort: k is small
-		for j := i; j > 0 && r.ids[j] < r.ids[j-1]; j-- {
-			r.swap(scores, j, j-1)
-		}
-	}
-}
-
-func (r *Router) swap(scores []float32, i, j int) {
-	r.ids[i], r.ids[j] = r.ids[j], r.ids[i]
-	scores[i], scores[j] = scores[j], scores[i]
-	if &scores[0] != &r.p[0] {
-		r.p[i], r.p[j] = r.p[j], r.p[i]
-	}
-}
-
-// before says whether candidate a is ordered before candidate b.
-func before(sa float32, a int32, sb float32, b int32, key Key, level Level, parent uint64) bool {
-	if sa != sb { //nolint:gocritic // no NaN comes here
-		return sa > sb
-	}
-	if key.Seed != 0 {
-		if ha, hb := key.hash(level, parent, a), key.hash(level, parent, b); ha != hb {
-			return ha < hb
-		}
-	}
-	return a < b
-}
-
-// hash orders equal scores under a routing seed: a mix of everything that
-// identifies the candidate (SplitMix64's finaliser; Steele et al., 2014).
-func (k Key) hash(level Level, parent uint64, id int32) uint64 {
-	h := k.Seed
-	for _, v := range [...]uint64{uint64(k.Position), uint64(k.Layer), uint64(level), parent, uint64(id)} { //nolint:gosec // mixed, not counted
-		h += 0x9e3779b97f4a7c15 + v
-		h = (h ^ h>>30) * 0xbf58476d1ce4e5b9
-		h = (h ^ h>>27) * 0x94d049bb133111eb
-		h ^= h >> 31
-	}
-	return h
+	return first + second
 }
