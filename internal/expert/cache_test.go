@@ -229,6 +229,13 @@ func TestMisuseIsFound(t *testing.T) {
 func TestViewsAreNotCopied(t *testing.T) {
 	l := layout()
 	bytes := make([]byte, 40_000_000)
+	for layer := range l {
+		for i := range l[layer] {
+			for k := range l[layer][i].Parts {
+				l[layer][i].Parts[k].Object.Size = int64(len(bytes))
+			}
+		}
+	}
 	for i := range bytes {
 		bytes[i] = at(base.Object{Name: "model"}, int64(i))
 	}

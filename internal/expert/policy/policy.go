@@ -1,84 +1,49 @@
 // Package policy decides which expert leaves memory. Policies are pure state
-// machines: no goroutine, no clock, no I/O, so that a simulator can run them.
+// machines: no goroutine, no clock, no I/O, so that a simulator can run the
+// ones that the store runs. They stand beside the parameter's road, at its
+// crossing with the token's: what they decide changes time and never a result.
+//
+// LRFU with a half-life of 16 tokens is the default. TestHitRates simulates 16
+// layers of 64 experts of which a token uses 8, 128 in all, and keeps its table
+// in testdata/hitrates. In short, hits in percent of leases, by how many of the
+// 1024 experts are resident:
+//
+//	resident          64   128   256   512   768
+//	uniform   LRU      0    13    23    49    74
+//	          LRFU     5    11    23    48    74
+//	Zipf      LRU      0    32    45    73    89
+//	          LRFU    28    44    60    78    90
+//	topics    LRU      0    52    63    80    92
+//	          LRFU    31    48    65    81    92
+//
+// Where routing has no memory and no favourites nothing helps: hits are the
+// fraction that is resident. Where it has favourites, an expert's count of uses
+// tells more than its last one, and the more so the less fits: a token passes
+// through all layers before it comes back, which an LRU that is smaller than a
+// token never survives. Counts are kept of experts that left, or everything that
+// comes back looks new and Zipf falls to 17 at 128; and they decay, or the cache
+// stays with a topic that the text has left. Ranking layers too (what was just
+// passed is needed last) gained less than one percent and is not done.
 package policy
 
 // Key names an expert to a policy.
 type Key struct{ Layer, Index int32 }
 
-// Policy orders the resident experts. It is used by one goroutine.
+// before orders keys, so that ties are decided alike in every run.
+func (k Key) before(o Key) bool {
+	return k.Layer < o.Layer || k.Layer == o.Layer && k.Index < o.Index
+}
+
+// Policy orders the resident experts. It is used by one goroutine at a time.
 type Policy interface {
-	// Insert adds a resident expert, used at this step. Touch says that it
-	// was used again. Steps never decrease.
+	// Insert adds an expert that has become resident, used at this step.
+	// Steps never decrease.
 	Insert(k Key, step uint64)
+	// Touch says that a resident expert was used again.
 	Touch(k Key, step uint64)
-	// Remove forgets an expert that left.
+	// Remove takes out a resident expert that left.
 	Remove(k Key)
 	// Victim returns the expert to evict among those that free accepts, and
 	// false when it accepts none. The expert stays until Remove.
 	Victim(free func(Key) bool) (Key, bool)
-}
-
-// LRU evicts the expert that was not used for longest. Experts of one token
-// pass through it in order of layers, so that a cache smaller than one token's
-// experts hits nothing; above that, measured hit rates under uniform routing
-// equal the cached fraction, which is the best that any policy can do there.
-type LRU struct {
-	nodes map[Key]*node
-	head  node // head.next is the oldest
-	spare []*node
-}
-
-type node struct {
-	key        Key
-	prev, next *node
-}
-
-// NewLRU returns an empty LRU.
-func NewLRU() *LRU {
-	l := &LRU{nodes: map[Key]*node{}}
-	l.head.prev, l.head.next = &l.head, &l.head
-	return l
-}
-
-// Insert implements Policy.
-func (l *LRU) Insert(k Key, _ uint64) {
-	var n *node
-	if last := len(l.spare) - 1; last >= 0 {
-		n, l.spare = l.spare[last], l.spare[:last]
-	} else {
-		n = &node{}
-	}
-	n.key = k
-	l.nodes[k] = n
-	l.append(n)
-}
-
-// Touch implements Policy.
-func (l *LRU) Touch(k Key, _ uint64) {
-	n := l.nodes[k]
-	n.prev.next, n.next.prev = n.next, n.prev
-	l.append(n)
-}
-
-func (l *LRU) append(n *node) {
-	n.prev, n.next = l.head.prev, &l.head
-	n.prev.next, n.next.prev = n, n
-}
-
-// Remove implements Policy.
-func (l *LRU) Remove(k Key) {
-	n := l.nodes[k]
-	n.prev.next, n.next.prev = n.next, n.prev
-	delete(l.nodes, k)
-	l.spare = append(l.spare, n)
-}
-
-// Victim implements Policy.
-func (l *LRU) Victim(free func(Key) bool) (Key, bool) {
-	for n := l.head.next; n != &l.head; n = n.next {
-		if free(n.key) {
-			return n.key, true
-		}
-	}
-	return Key{}, false
 }
