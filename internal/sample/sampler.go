@@ -1,44 +1,47 @@
+// Package sample turns logits into the next token. It stands at the end of the
+// token's road. Randomness comes from a counter-based generator keyed by the
+// seed and the prompt, so that a token depends on nothing but its request
+// (docs/format/numerics-sampling.md).
 package sample
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
+	"errors"
 	"fmt"
+	"math"
 	"slices"
 
-	"github.com/lite-llm/lite/internal/kernel"
 	"github.com/lite-llm/lite/internal/kernel/vec"
 )
 
-// Profile is the version of the numerics contract that keys draws.
-const Profile = "lnc-1"
-
-// stream tells uses of the generator apart.
-const streamToken = 0
-
 // Sampler chooses the tokens of one answer. Its buffers are kept, so that a
-// steady state allocates nothing.
+// steady state allocates nothing. One goroutine uses it at a time.
 type Sampler struct {
-	opt    Options
-	key    [2]uint32
-	cand   []candidate
-	probs  []float32
-	counts map[int32]int
+	opt        Options
+	key        [2]uint32
+	bias       []bias
+	candidates []candidate // by ascending id until they are selected
+	p          []float32
+	counts     []int32 // per token, all zero between uses
+	seen       []int32
+	arith      *vec.Kernels
 }
 
-// candidate is a token that may still be chosen.
-type candidate struct {
-	id    int32
-	logit float32
+// LogitError says that no probability follows from a logit: it is NaN or +Inf,
+// or becomes +Inf by a penalty or a bias.
+type LogitError struct {
+	Position int
+	Token    int32
+	Logit    float32
 }
-
-// NaNError says that a logit is not a number.
-type NaNError struct{ Position int }
 
 // Error implements error.
-func (e *NaNError) Error() string {
-	return fmt.Sprintf("the logits of position %d are not numbers: the model's weights are damaged or overflow", e.Position)
+func (e *LogitError) Error() string {
+	return fmt.Sprintf("position %d: the logit of token %d is %v: the model's weights are damaged, or numbers overflow", e.Position, e.Token, e.Logit)
 }
+
+// ErrNoToken is returned when no token may come next: the mask forbids all, or
+// every logit that is left is -Inf.
+var ErrNoToken = errors.New("no token may come next: the mask and the logits leave none")
 
 // New returns the sampler of an answer to a prompt. It returns an
 // *OptionError when an option is out of range.
@@ -46,194 +49,129 @@ func New(opt Options, prompt []int32) (*Sampler, error) {
 	if err := opt.Validate(); err != nil {
 		return nil, err
 	}
-	return &Sampler{opt: opt, key: keyOf(opt.Seed, prompt, opt.Sample), counts: map[int32]int{}}, nil
+	return &Sampler{
+		opt: opt, key: keyOf(opt.Seed, prompt, opt.Sample), bias: sortedBias(opt.Bias), arith: vec.For(opt.Kernels),
+	}, nil
 }
 
-// keyOf is the first 64 bits of SHA-256(profile ‖ 0 ‖ seed ‖ count ‖ prompt ids
-// ‖ sample index), numbers little-endian: 64 bits for seed, count and index,
-// 32 for ids.
-func keyOf(seed uint64, prompt []int32, index uint64) [2]uint32 {
-	b := append([]byte(Profile), 0)
-	b = binary.LittleEndian.AppendUint64(b, seed)
-	b = binary.LittleEndian.AppendUint64(b, uint64(len(prompt)))
-	for _, t := range prompt {
-		b = binary.LittleEndian.AppendUint32(b, uint32(t)) //nolint:gosec // an id
-	}
-	b = binary.LittleEndian.AppendUint64(b, index)
-	sum := sha256.Sum256(b)
-	return [2]uint32{binary.LittleEndian.Uint32(sum[:]), binary.LittleEndian.Uint32(sum[4:])}
-}
-
-// Next chooses the token after position from its logits. history is all tokens
-// so far, of which the last generated were generated. logits is left as it is.
-// It returns a *NaNError when a logit is not a number.
+// Next chooses the token after position from its logits, one for each token of
+// the vocabulary. history is all tokens so far, of which the last generated
+// were generated. logits is left as it is. It returns a *LogitError when a
+// logit is NaN or +Inf, and ErrNoToken when nothing is left to choose.
 func (s *Sampler) Next(logits []float32, position int, history []int32, generated int) (int32, error) {
-	s.cand = s.cand[:0]
-	for id, v := range logits {
-		if v != v { //nolint:gocritic // NaN
-			return 0, &NaNError{Position: position}
-		}
-		s.cand = append(s.cand, candidate{int32(id), v}) //nolint:gosec // a vocabulary's size
+	c, err := s.load(logits, position)
+	if err != nil {
+		return 0, err
 	}
-	s.penalise(history, generated)
+	s.penalise(c, history, generated)
+	c = s.mask(c)
+	if len(c) == 0 {
+		return 0, ErrNoToken
+	}
+	top := best(c)
+	switch {
+	case math.IsInf(float64(top.z), -1):
+		return 0, ErrNoToken
+	case math.IsInf(float64(top.z), 1):
+		return 0, &LogitError{Position: position, Token: top.id, Logit: top.z}
+	}
 	if s.opt.Temperature == 0 || s.opt.TopK == 1 {
-		return best(s.cand).id, nil
+		return top.id, nil
 	}
-	for i := range s.cand {
-		s.cand[i].logit /= s.opt.Temperature
+	for i := range c {
+		c[i].z = (c[i].z - top.z) / s.opt.Temperature
 	}
-	s.keepTopK()
-	s.keepTopP()
-	s.keepMinP()
-	return s.draw(position), nil
+	c = s.keepTopK(c)
+	c = s.keepTopP(c)
+	c = s.keepMinP(c)
+	return s.draw(c, position), nil
 }
 
-// penalise applies penalties and bias; s.cand[i] is token i here.
-func (s *Sampler) penalise(history []int32, generated int) {
-	o := &s.opt
-	if o.RepeatPenalty != 0 && o.RepeatPenalty != 1 {
-		last := o.RepeatLast
-		if last == 0 {
-			last = 64
+// load makes every token a candidate.
+func (s *Sampler) load(logits []float32, position int) ([]candidate, error) {
+	s.candidates = s.candidates[:0]
+	for id, v := range logits {
+		if !(v <= math.MaxFloat32) { // NaN too
+			return nil, &LogitError{Position: position, Token: int32(id), Logit: v} //nolint:gosec // a vocabulary's size
 		}
-		recent := history
-		if last > 0 && len(recent) > last {
-			recent = recent[len(recent)-last:]
-		}
-		clear(s.counts)
-		for _, t := range recent {
-			if s.counts[t]++; s.counts[t] > 1 || int(t) >= len(s.cand) {
-				continue
-			}
-			if v := &s.cand[t].logit; *v > 0 {
-				*v /= o.RepeatPenalty
-			} else {
-				*v *= o.RepeatPenalty
-			}
-		}
+		s.candidates = append(s.candidates, candidate{id: int32(id), z: v}) //nolint:gosec // a vocabulary's size
 	}
-	if o.PresencePenalty != 0 || o.FrequencyPenalty != 0 {
-		clear(s.counts)
-		for _, t := range history[len(history)-generated:] {
-			s.counts[t]++
-		}
-		for t, n := range s.counts { // each token has a logit of its own: the order is free
-			s.cand[t].logit -= o.PresencePenalty + float32(float32(n)*o.FrequencyPenalty)
-		}
-	}
-	for t, v := range o.Bias {
-		if t >= 0 && int(t) < len(s.cand) {
-			s.cand[t].logit += v
-		}
-	}
+	return s.candidates, nil
 }
 
-// before is the total order of candidates: more likely first, then lower id.
-func before(a, b candidate) bool {
-	return a.logit > b.logit || a.logit == b.logit && a.id < b.id //nolint:gocritic // no NaN comes here
-}
-
-func compare(a, b candidate) int {
-	if before(a, b) {
-		return -1
+// mask drops the candidates that the grammar forbids.
+func (s *Sampler) mask(c []candidate) []candidate {
+	if s.opt.Mask == nil {
+		return c
 	}
-	return 1
-}
-
-func best(c []candidate) candidate {
-	top := c[0]
-	for _, v := range c[1:] {
-		if before(v, top) {
-			top = v
+	kept := c[:0]
+	for _, v := range c {
+		if s.opt.Mask.Allows(v.id) {
+			kept = append(kept, v)
 		}
 	}
-	return top
+	return kept
 }
 
-// keepTopK keeps the k most likely.
-func (s *Sampler) keepTopK() {
-	if k := s.opt.TopK; k > 0 && k < len(s.cand) {
-		selectTop(s.cand, k)
-		s.cand = s.cand[:k]
+// keepTopK keeps the k most likely, by ascending id.
+func (s *Sampler) keepTopK(c []candidate) []candidate {
+	k := s.opt.TopK
+	if k == 0 || k >= len(c) {
+		return c
 	}
+	selectTop(c, k)
+	c = c[:k]
+	slices.SortFunc(c, func(a, b candidate) int { return int(a.id) - int(b.id) })
+	return c
 }
 
-// selectTop moves the k first candidates to the front, in any order
-// (quickselect with the middle element as pivot; the order is total, so that
-// the set is the same whatever the pivots).
-func selectTop(c []candidate, k int) {
-	for len(c) > 1 && k > 0 && k < len(c) {
-		pivot := c[len(c)/2]
-		i, j := 0, len(c)-1
-		for i <= j {
-			for before(c[i], pivot) {
-				i++
-			}
-			for before(pivot, c[j]) {
-				j--
-			}
-			if i <= j {
-				c[i], c[j] = c[j], c[i]
-				i, j = i+1, j-1
-			}
-		}
-		switch {
-		case k <= j:
-			c = c[:j+1]
-		case k > i:
-			c, k = c[i:], k-i
-		default:
-			return
-		}
-	}
-}
+// nucleusFirst is how many candidates keepTopP sorts at first; each further
+// part is larger by nucleusGrow.
+const nucleusFirst, nucleusGrow = 64, 8
 
 // keepTopP keeps the fewest most likely whose probabilities sum to p or more.
-func (s *Sampler) keepTopP() {
+// The softmax takes the candidates by ascending id; the sum is one chain, most
+// likely first. Only as many are sorted as the sum needs.
+func (s *Sampler) keepTopP(c []candidate) []candidate {
 	p := s.opt.TopP
-	if p == 0 || p == 1 || len(s.cand) < 2 {
-		return
+	if p == 0 || p == 1 || len(c) < 2 {
+		return c
 	}
-	slices.SortFunc(s.cand, compare)
-	s.probs = s.probs[:0]
-	for _, c := range s.cand {
-		s.probs = append(s.probs, c.logit)
+	s.p = s.p[:0]
+	for _, v := range c {
+		s.p = append(s.p, v.z)
 	}
-	vec.For(kernel.Reference).Softmax(s.probs, s.probs)
+	s.arith.Softmax(s.p, s.p)
+	for i := range c {
+		c[i].p = s.p[i]
+	}
 	var sum float32
-	for i, v := range s.probs {
-		if sum += v; sum >= p {
-			s.cand = s.cand[:i+1]
-			return
+	for done, n := 0, nucleusFirst; done < len(c); n *= nucleusGrow {
+		rest := c[done:]
+		n = min(n, len(rest))
+		selectTop(rest, n)
+		slices.SortFunc(rest[:n], compare)
+		for i, v := range rest[:n] {
+			if sum += v.p; sum >= p {
+				return c[:done+i+1]
+			}
 		}
+		done += n
 	}
+	return c
 }
 
-// keepMinP keeps what is at least p times as likely as the best.
-func (s *Sampler) keepMinP() {
+// keepMinP keeps what is at least p times as likely as the best, whose z is 0.
+func (s *Sampler) keepMinP(c []candidate) []candidate {
 	if s.opt.MinP == 0 {
-		return
+		return c
 	}
-	least := best(s.cand).logit + vec.Log32(s.opt.MinP)
-	n := 0
-	for _, c := range s.cand {
-		if c.logit >= least {
-			s.cand[n] = c
-			n++
+	least := vec.Log32(s.opt.MinP)
+	kept := c[:0]
+	for _, v := range c {
+		if v.z >= least {
+			kept = append(kept, v)
 		}
 	}
-	s.cand = s.cand[:n]
-}
-
-// draw takes the largest of logit + Gumbel noise, which draws each candidate
-// with its probability (Gumbel-max). The noise belongs to a position and a
-// token, not to an order of evaluation.
-func (s *Sampler) draw(position int) int32 {
-	for i := range s.cand {
-		c := &s.cand[i]
-		x := philox([4]uint32{uint32(position), uint32(c.id), streamToken, 0}, s.key) //nolint:gosec // a counter
-		u := (float32(x[0]>>9) + 0.5) * (1.0 / (1 << 23))
-		c.logit += -vec.Log32(-vec.Log32(u))
-	}
-	return best(s.cand).id
+	return kept
 }
