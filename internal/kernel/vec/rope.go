@@ -41,17 +41,8 @@ type Rope struct {
 // NewRope returns the rotation of a configuration, or an error that names what
 // is out of range.
 func NewRope(c RopeConfig) (*Rope, error) {
-	if c.Dims <= 0 || c.Dims%2 != 0 {
-		return nil, fmt.Errorf("rope over %d values: want a positive even number", c.Dims)
-	}
-	if !(c.Base > 1) || math.IsInf(c.Base, 0) {
-		return nil, fmt.Errorf("rope base %v: want more than 1", c.Base)
-	}
-	if c.Scaling != RopeNone && !(c.Factor > 0) {
-		return nil, fmt.Errorf("rope scaling factor %v: want more than 0", c.Factor)
-	}
-	if c.FreqFactors != nil && len(c.FreqFactors) != c.Dims/2 {
-		return nil, fmt.Errorf("%d rope frequency factors for %d pairs", len(c.FreqFactors), c.Dims/2)
+	if err := c.validate(); err != nil {
+		return nil, err
 	}
 	r := &Rope{config: c, freqs: make([]float64, c.Dims/2), magnitude: 1}
 	for i := range r.freqs {
@@ -62,10 +53,59 @@ func NewRope(c RopeConfig) (*Rope, error) {
 		r.freqs[i] = f
 	}
 	r.scale()
+	for i, f := range r.freqs {
+		if !(f <= maxFreq) {
+			return nil, fmt.Errorf("rope pair %d turns by %v radians per position: want at most %d", i, f, maxFreq)
+		}
+	}
 	return r, nil
 }
 
-// scale stretches the frequencies.
+// maxFreq is the largest frequency that is accepted, in radians per position.
+// Without scaling it is 1; more than that says that a file's factors are wrong.
+const maxFreq = 1 << 10
+
+// validate returns an error that names the first member out of range.
+func (c *RopeConfig) validate() error {
+	switch {
+	case c.Dims <= 0 || c.Dims%2 != 0:
+		return fmt.Errorf("rope over %d values: want a positive even number", c.Dims)
+	case !(c.Base > 1) || math.IsInf(c.Base, 0):
+		return fmt.Errorf("rope base %v: want more than 1", c.Base)
+	case c.Scaling > RopeYaRN:
+		return fmt.Errorf("rope scaling %d is unknown", c.Scaling)
+	case c.Scaling != RopeNone && (!(c.Factor > 0) || math.IsInf(c.Factor, 0)):
+		return fmt.Errorf("rope scaling factor %v: want more than 0", c.Factor)
+	case c.FreqFactors != nil && len(c.FreqFactors) != c.Dims/2:
+		return fmt.Errorf("%d rope frequency factors for %d pairs", len(c.FreqFactors), c.Dims/2)
+	}
+	for i, f := range c.FreqFactors {
+		if !(f > 0) || f > math.MaxFloat32 {
+			return fmt.Errorf("rope frequency factor %v of pair %d: want more than 0", f, i)
+		}
+	}
+	if c.Scaling == RopeYaRN {
+		return c.validateYaRN()
+	}
+	return nil
+}
+
+// validateYaRN checks what only YaRN reads.
+func (c *RopeConfig) validateYaRN() error {
+	switch {
+	case c.OriginalContext <= 0:
+		return fmt.Errorf("rope scaling from an original context %d: want the trained number of positions", c.OriginalContext)
+	case !(c.BetaFast > 0 && c.BetaSlow > 0) || math.IsInf(c.BetaFast+c.BetaSlow, 0):
+		return fmt.Errorf("rope scaling beta %v to %v: want more than 0", c.BetaFast, c.BetaSlow)
+	case math.IsNaN(c.AttnFactor) || math.Abs(c.AttnFactor) > math.MaxFloat32:
+		return fmt.Errorf("rope attention factor %v: want a number", c.AttnFactor)
+	}
+	return nil
+}
+
+// scale stretches the frequencies. Under YaRN, pairs that turn BetaFast times
+// and more within the original context keep theirs, those that turn less than
+// BetaSlow times are interpolated, and between them the share falls linearly.
 func (r *Rope) scale() {
 	c := &r.config
 	if c.Scaling == RopeNone {
@@ -97,7 +137,8 @@ func (c *RopeConfig) pairAt(turns float64) float64 {
 // Dims is the number of rotated values of a head.
 func (r *Rope) Dims() int { return r.config.Dims }
 
-// At writes cosine and sine of every pair (Dims/2) at a position below 2^24.
+// At writes cosine and sine of every pair (Dims/2 of each) at a position below
+// 2^24, times the magnitude, rounded once from float64.
 func (r *Rope) At(pos int, cos, sin []float32) {
 	for i, f := range r.freqs {
 		s, c := sincos64(float64(float64(pos) * f))
@@ -106,7 +147,7 @@ func (r *Rope) At(pos int, cos, sin []float32) {
 }
 
 // Apply rotates the first Dims values of each of heads vectors of headDim
-// values in place.
+// values in place, by the angles of one position.
 func (r *Rope) Apply(x, cos, sin []float32, heads, headDim int) {
 	half, step, apart := len(r.freqs), 1, len(r.freqs)
 	if r.config.Interleaved {
