@@ -6,95 +6,138 @@ import (
 )
 
 // bpe encodes byte-level pieces with ranked merges (Sennrich et al., 2016;
-// Radford et al., 2019).
+// Radford et al., 2019). Symbols are known by number: below the size of the
+// vocabulary a token's id, above it a text that only merges name.
 type bpe struct {
-	ids   map[string]int32
-	ranks map[[2]string]int32
-	pre   preTokenizer
+	pre    preTokenizer
+	ids    map[string]int32 // by bytes, of the tokens that merges may end in
+	size   int32            // of the vocabulary
+	extra  map[string]int32 // symbols that are no tokens; nil once built
+	pairs  map[uint64]union // by left<<32 | right
+	single [256]int32       // the symbols of the bytes
 
 	mu    sync.RWMutex
 	cache map[string][]int32 // of short pieces, bounded
 }
 
-// Bounds of the cache of pieces.
-const (
-	cachedPieces = 1 << 14
-	cachedLength = 32
-)
-
-// runes maps the printable characters in which byte-level vocabularies are
-// written back to bytes (GPT-2's bytes_to_unicode).
-var runes = func() map[rune]byte {
-	m, n := map[rune]byte{}, rune(256)
-	for b := range rune(256) {
-		if b >= '!' && b <= '~' || b >= 0xa1 && b <= 0xac || b >= 0xae {
-			m[b] = byte(b)
-			continue
-		}
-		m[n] = byte(b)
-		n++
-	}
-	return m
-}()
-
-// unescape turns a byte-level token into the bytes it stands for. Tokens with
-// other characters, as some user-defined ones, stay as they are.
-func unescape(s string) string {
-	b := make([]byte, 0, len(s))
-	for _, r := range s {
-		v, ok := runes[r]
-		if !ok {
-			return s
-		}
-		b = append(b, v)
-	}
-	return string(b)
+// union is what a merge makes, and when.
+type union struct {
+	rank uint32
+	id   int32
 }
 
+// Bounds of the cache of pieces. Words repeat; what is long seldom does.
+const (
+	cachedPieces = 1 << 14
+	cachedLength = 32 // bytes
+)
+
 // buildBPE makes the tokenizer a byte-level BPE one.
-func (t *Tokenizer) buildBPE(r *reader) {
-	pre := r.string("tokenizer.ggml.pre")
-	cut, ok := preTokens[pre]
-	if !ok {
-		if r.err == nil {
-			r.err = bad("pre-tokenizer %q is not supported (supported: %s)", pre, strings.Join(preTokenizers(), ", "))
-		}
+func (t *Tokenizer) buildBPE(k *keys) {
+	name, pre, err := preTokenizerOf(k.string("tokenizer.ggml.pre"))
+	if k.fail(err); k.err != nil {
 		return
 	}
-	t.name, t.llama3 = "BPE "+pre, cut.whole
-	merges := r.strings("tokenizer.ggml.merges")
-	m := &bpe{ids: t.ids, ranks: make(map[[2]string]int32, len(merges)), pre: cut, cache: map[string][]int32{}}
+	t.name, t.addBOS = "BPE ("+name+")", pre.addBOS
+	ids := make(map[string]int32, len(t.tokens))
 	for i, text := range t.tokens {
-		if t.kinds[i] == Control || t.kinds[i] == UserDefined {
-			continue
+		switch t.kinds[i] {
+		case Control, UserDefined, Unknown, Unused:
+			continue // written as they are, and never the result of merging
+		case Normal, Byte:
 		}
 		raw := unescape(text)
 		t.tokens[i] = raw
-		if _, twice := t.ids[raw]; !twice { // the first of two equal tokens counts
-			t.ids[raw] = int32(i) //nolint:gosec // below the limit
+		if _, twice := ids[raw]; !twice {
+			ids[raw] = int32(i) //nolint:gosec // below MaxTokens
 		}
 	}
+	m := &bpe{
+		pre: pre, ids: ids, size: int32(len(t.tokens)), //nolint:gosec // below MaxTokens
+		extra: map[string]int32{}, cache: map[string][]int32{},
+	}
+	for b := range m.single {
+		m.single[b] = m.symbol([]byte{byte(b)})
+	}
+	m.addMerges(k)
+	m.extra = nil
+	t.model = m
+}
+
+// symbol returns the number of a text.
+func (m *bpe) symbol(raw []byte) int32 {
+	if id, ok := m.ids[string(raw)]; ok {
+		return id
+	}
+	id, ok := m.extra[string(raw)]
+	if !ok {
+		id = m.size + int32(len(m.extra)) //nolint:gosec // a byte or one of three texts of MaxMerges merges
+		m.extra[string(raw)] = id
+	}
+	return id
+}
+
+// addMerges reads the merges, first ones first. Of two merges of the same pair
+// the first one counts.
+func (m *bpe) addMerges(k *keys) {
+	merges := k.strings("tokenizer.ggml.merges")
+	if len(merges) > MaxMerges {
+		k.fail(bad("%d merges are more than the limit of %d", len(merges), MaxMerges))
+		return
+	}
+	m.pairs = make(map[uint64]union, len(merges))
+	var both []byte
 	for rank, text := range merges {
-		// A merge is "left right"; a part may itself begin with a space only
-		// in its escaped form, so the first space parts them.
-		left, right, ok := strings.Cut(text, " ")
-		if !ok {
-			if r.err == nil {
-				r.err = bad("merge %d, %q, is not two parts", rank, text)
-			}
+		left, right, ok := cutMerge(text)
+		if !ok || len(text) > 2*MaxTokenLength {
+			k.fail(bad("merge %d, %.40q, is not two parts with a space between", rank, text))
 			return
 		}
-		key := [2]string{unescape(left), unescape(right)}
-		if _, twice := m.ranks[key]; !twice {
-			m.ranks[key] = int32(rank) //nolint:gosec // far below 2^31
+		both = appendRaw(both[:0], left)
+		mid := len(both)
+		both = appendRaw(both, right)
+		key := pair(m.symbol(both[:mid]), m.symbol(both[mid:]))
+		if _, twice := m.pairs[key]; !twice {
+			m.pairs[key] = union{rank: uint32(rank), id: m.symbol(both)} //nolint:gosec // below MaxMerges
 		}
 	}
-	t.model = m
+}
+
+// cutMerge parts "left right". A space is written Ġ in either part, so that the
+// first one after the first byte is the one between them.
+func cutMerge(text string) (left, right string, ok bool) {
+	at := strings.IndexByte(text[min(1, len(text)):], ' ') + 1
+	if at == 0 || at == len(text)-1 {
+		return "", "", false
+	}
+	return text[:at], text[at+1:], true
+}
+
+// appendRaw appends the bytes that a part of a merge stands for.
+func appendRaw(dst []byte, s string) []byte {
+	if raw, ok := appendBytes(dst, s); ok {
+		return raw
+	}
+	return append(dst, s...)
+}
+
+func pair(a, b int32) uint64 { return uint64(a)<<32 | uint64(b) } //nolint:gosec // not negative
+
+// join implements joiner.
+func (m *bpe) join(_ string, a, b *symbol) (cost uint32, id int32, ok bool) {
+	u, ok := m.pairs[pair(a.id, b.id)]
+	return u.rank, u.id, ok
+}
+
+// lookup implements encoder.
+func (m *bpe) lookup(text string) (id int32, ok bool) {
+	id, ok = m.ids[text]
+	return id, ok
 }
 
 // encode implements encoder.
 func (m *bpe) encode(dst []int32, text string) []int32 {
-	split(text, m.pre.stages, func(piece string) { dst = m.piece(dst, piece) })
+	m.pre.split(text, func(piece string) { dst = m.piece(dst, piece) })
 	return dst
 }
 
@@ -119,30 +162,33 @@ func (m *bpe) piece(dst []int32, text string) []int32 {
 }
 
 func (m *bpe) merge(dst []int32, text string) []int32 {
-	if id, ok := m.ids[text]; ok && (m.pre.whole || len(text) == 1) {
-		return append(dst, id)
-	}
-	symbols := make([]symbol, len(text))
-	for i := range symbols {
-		symbols[i] = symbol{lo: i, hi: i + 1}
-	}
-	link(symbols)
-	mergeAll(symbols, func(lo, mid, hi int) (float32, bool) {
-		rank, ok := m.ranks[[2]string{text[lo:mid], text[mid:hi]}]
-		return float32(rank), ok
-	})
-	for _, s := range symbols {
-		if s.lo == s.hi {
-			continue
+	if m.pre.ignoreMerges {
+		if id, ok := m.ids[text]; ok {
+			return append(dst, id)
 		}
-		if id, ok := m.ids[text[s.lo:s.hi]]; ok {
+	}
+	w := newMerger(text)
+	defer w.free()
+	for i := range len(text) {
+		w.add(i, i+1, m.single[text[i]])
+	}
+	w.run(m)
+	for i := 0; i >= 0; i = w.symbols[i].next {
+		if s := &w.symbols[i]; s.id < m.size {
+			dst = append(dst, s.id)
+		} else {
+			dst = m.bytes(dst, text[s.lo:s.hi])
+		}
+	}
+	return dst
+}
+
+// bytes encodes what is no token byte by byte, and leaves out the bytes that
+// the vocabulary does not have.
+func (m *bpe) bytes(dst []int32, text string) []int32 {
+	for i := range len(text) {
+		if id := m.single[text[i]]; id < m.size {
 			dst = append(dst, id)
-			continue
-		}
-		for i := s.lo; i < s.hi; i++ { // a merge whose result is no token
-			if id, ok := m.ids[text[i:i+1]]; ok {
-				dst = append(dst, id)
-			}
 		}
 	}
 	return dst

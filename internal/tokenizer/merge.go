@@ -1,75 +1,137 @@
 package tokenizer
 
-import "container/heap"
+import "sync"
 
 // symbol is a part of a piece while parts are being merged: a doubly linked
-// list in an array, so that removing one is constant time.
+// list in an array, so that removing one takes constant time.
 type symbol struct {
-	lo, hi     int // bytes of the piece; lo == hi once merged away
-	prev, next int // indices, -1 at the ends
+	lo, hi     int   // bytes of the piece; lo == hi once merged away
+	prev, next int   // indices, -1 at the ends
+	id         int32 // what the model calls the symbol
 }
 
-// merge is two neighbours that may become one symbol. Lower cost first, then
-// further left.
-type merge struct {
-	cost        float32
+// candidate is two neighbours that may become one symbol. Lower cost first,
+// then further left.
+type candidate struct {
+	cost        uint32
+	id          int32 // of the union
 	left, right int
-	size        int // bytes of both when the merge was found; else it is stale
+	size        int // bytes of both when they were found; else it is stale
 }
 
-type mergeHeap []merge
-
-func (h mergeHeap) Len() int { return len(h) }
-func (h mergeHeap) Less(i, j int) bool {
-	return h[i].cost < h[j].cost || h[i].cost == h[j].cost && h[i].left < h[j].left //nolint:gocritic // exact on purpose
-}
-func (h mergeHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
-func (h *mergeHeap) Push(x any)   { *h = append(*h, x.(merge)) }
-func (h *mergeHeap) Pop() any {
-	old := *h
-	last := old[len(old)-1]
-	*h = old[:len(old)-1]
-	return last
+func (c candidate) before(d candidate) bool {
+	return c.cost < d.cost || c.cost == d.cost && c.left < d.left
 }
 
-// mergeAll merges neighbours of lowest cost until none is left that cost
-// accepts, in O(n log n). cost is asked for bytes [lo, mid) and [mid, hi).
-func mergeAll(symbols []symbol, cost func(lo, mid, hi int) (float32, bool)) {
-	var queue mergeHeap
-	offer := func(left, right int) {
-		if left < 0 || right < 0 {
-			return
-		}
-		a, b := symbols[left], symbols[right]
-		if c, ok := cost(a.lo, b.lo, b.hi); ok {
-			heap.Push(&queue, merge{c, left, right, b.hi - a.lo})
-		}
+// joiner says what merging two neighbours of text costs and makes, if they may
+// be merged.
+type joiner interface {
+	join(text string, a, b *symbol) (cost uint32, id int32, ok bool)
+}
+
+// merger merges the symbols of one piece, O(n log n) for n of them. Mergers are
+// pooled: a text has many pieces and most are short.
+type merger struct {
+	text    string
+	symbols []symbol
+	queue   []candidate // a binary heap
+}
+
+var mergers = sync.Pool{New: func() any { return &merger{} }}
+
+// pooledSymbols bounds what a pooled merger keeps.
+const pooledSymbols = 1 << 14
+
+func newMerger(text string) *merger {
+	m := mergers.Get().(*merger) //nolint:forcetypeassert // the pool holds nothing else
+	m.text = text
+	return m
+}
+
+// free gives a merger back.
+func (m *merger) free() {
+	if cap(m.symbols) > pooledSymbols || cap(m.queue) > pooledSymbols {
+		return
 	}
-	for i := 1; i < len(symbols); i++ {
-		offer(i-1, i)
+	m.text, m.symbols, m.queue = "", m.symbols[:0], m.queue[:0]
+	mergers.Put(m)
+}
+
+// add appends the symbol of bytes [lo, hi).
+func (m *merger) add(lo, hi int, id int32) {
+	n := len(m.symbols)
+	if n > 0 {
+		m.symbols[n-1].next = n
 	}
-	for len(queue) > 0 {
-		m := heap.Pop(&queue).(merge) //nolint:forcetypeassert // the heap holds nothing else
-		a, b := &symbols[m.left], &symbols[m.right]
-		if a.lo == a.hi || b.lo == b.hi || a.next != m.right || b.hi-a.lo != m.size {
+	m.symbols = append(m.symbols, symbol{lo: lo, hi: hi, prev: n - 1, next: -1, id: id})
+}
+
+// run merges neighbours of lowest cost until j accepts no more. Symbol 0 then
+// begins the list of what is left.
+func (m *merger) run(j joiner) {
+	for i := 1; i < len(m.symbols); i++ {
+		m.offer(j, i-1, i)
+	}
+	for len(m.queue) > 0 {
+		c := m.pop()
+		a, b := &m.symbols[c.left], &m.symbols[c.right]
+		if a.lo == a.hi || a.next != c.right || b.hi-a.lo != c.size {
 			continue // one of the two has changed since
 		}
-		a.hi, a.next = b.hi, b.next
+		a.hi, a.next, a.id = b.hi, b.next, c.id
 		b.lo = b.hi
 		if a.next >= 0 {
-			symbols[a.next].prev = m.left
+			m.symbols[a.next].prev = c.left
 		}
-		offer(a.prev, m.left)
-		offer(m.left, a.next)
+		m.offer(j, a.prev, c.left)
+		m.offer(j, c.left, a.next)
 	}
 }
 
-// link makes a list of neighbours of symbols.
-func link(symbols []symbol) {
-	for i := range symbols {
-		symbols[i].prev, symbols[i].next = i-1, i+1
+// offer queues two neighbours if they may be merged.
+func (m *merger) offer(j joiner, left, right int) {
+	if left < 0 || right < 0 {
+		return
 	}
-	if n := len(symbols); n > 0 {
-		symbols[n-1].next = -1
+	a, b := &m.symbols[left], &m.symbols[right]
+	if cost, id, ok := j.join(m.text, a, b); ok {
+		m.push(candidate{cost: cost, id: id, left: left, right: right, size: b.hi - a.lo})
 	}
+}
+
+// push adds to the heap.
+func (m *merger) push(c candidate) {
+	m.queue = append(m.queue, c)
+	q := m.queue
+	i := len(q) - 1
+	for i > 0 {
+		up := (i - 1) / 2
+		if !c.before(q[up]) {
+			break
+		}
+		q[i] = q[up]
+		i = up
+	}
+	q[i] = c
+}
+
+// pop takes the first of the heap.
+func (m *merger) pop() candidate {
+	q := m.queue
+	top, last := q[0], q[len(q)-1]
+	q = q[:len(q)-1]
+	m.queue = q
+	for i := 0; len(q) > 0; {
+		down := 2*i + 1
+		if down+1 < len(q) && q[down+1].before(q[down]) {
+			down++
+		}
+		if down >= len(q) || !q[down].before(last) {
+			q[i] = last
+			break
+		}
+		q[i] = q[down]
+		i = down
+	}
+	return top
 }

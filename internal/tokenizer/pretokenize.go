@@ -1,257 +1,128 @@
 package tokenizer
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 )
 
-// A matcher returns the length of its match at the start of s, 0 when there is
-// none. Matchers are written by hand: the patterns need look-ahead, which RE2
-// has not, and text comes from outside, so that nothing may backtrack.
-type matcher func(s string) int
+// A matcher looks for its pattern at the start of s, which is not empty. It
+// returns the length of the match and true, or how many bytes to go on by and
+// false. Patterns are matched by hand: they need look-ahead, which RE2 does not
+// have, and texts come from outside, so that nothing may backtrack. A matcher
+// reads what it returns and a little more, or what the next calls skip.
+type matcher func(s string) (n int, ok bool)
 
 // preTokenizer cuts text into the pieces within which BPE merges. Stages are
 // applied one after another to what the stage before has cut, matches and the
-// text between them alike, as llama.cpp does (src/unicode.cpp).
+// text between them alike.
 type preTokenizer struct {
-	stages []matcher
-	whole  bool // a piece that is a token is not merged from parts
+	stages       []matcher
+	ignoreMerges bool // a piece that is a token is one, whatever the merges say
+	addBOS       bool // texts begin with BOS unless the file says otherwise
 }
 
+// PreTokenizerError is returned for a tokenizer.ggml.pre that is not known. To
+// guess another one would cut words where the model has not seen them cut.
+type PreTokenizerError struct{ Name string }
+
+// Error implements error.
+func (e *PreTokenizerError) Error() string {
+	return fmt.Sprintf("tokenizer: pre-tokenizer %q (tokenizer.ggml.pre) is not supported (supported: %s)",
+		e.Name, strings.Join(PreTokenizers(), ", "))
+}
+
+// The pre-tokenizers, by the family that brought them.
 var (
-	gpt2     = preTokenizer{stages: []matcher{matchGPT2}}
-	digits   = preTokenizer{stages: []matcher{matchDigit, matchGPT2}}
-	llama3   = preTokenizer{stages: []matcher{matchLlama3(3)}, whole: true}
-	qwen2    = preTokenizer{stages: []matcher{matchLlama3(1)}}
-	deepseek = preTokenizer{stages: []matcher{matchNewline, matchClass(true, casedLetter), matchClass(true, deepseekMark), matchTrailingSpace, matchClass(false, cjk), matchClass(false, unicode.IsNumber)}}
-	coder    = preTokenizer{stages: []matcher{matchNewline, matchClass(true, unicode.IsLetter), matchClass(true, unicode.IsPunct), matchClass(false, cjk), matchDigit}}
-	v3       = preTokenizer{stages: []matcher{matchNumbers(3), matchClass(false, cjkKana), matchDeepSeekV3}}
+	byGPT2   = preTokenizer{stages: []matcher{matchGPT2}}
+	byDigits = preTokenizer{stages: []matcher{digits(1), matchGPT2}}
+	byFalcon = preTokenizer{stages: []matcher{class(falconMark), matchGPT2, matchThreeASCIIDigits}}
+	// byDefault is what llama.cpp does with a file that names none.
+	byDefault = preTokenizer{stages: []matcher{class(defaultMark), matchGPT2, digits(0), matchThreeASCIIDigits}}
+	byLlama3  = preTokenizer{stages: []matcher{words{digits: 3, tail: newline}.match}}
+	byQwen2   = preTokenizer{stages: []matcher{words{digits: 1, tail: newline}.match}}
+	byQwen35  = preTokenizer{stages: []matcher{words{digits: 1, tail: newline, marks: true}.match}}
+	bySeed    = preTokenizer{stages: []matcher{words{digits: 1, symbol: inlineSymbol}.match}}
+	byGPT4o   = preTokenizer{stages: []matcher{cased{digits: 3, contractions: true}.match}}
+	byTekken  = preTokenizer{stages: []matcher{cased{digits: 1}.match}, ignoreMerges: true, addBOS: true}
+
+	byDeepSeek = preTokenizer{stages: []matcher{
+		matchNewline, spaceAndClass(deepSeekLetter), spaceAndClass(deepSeekMark), matchTrailingSpace, class(deepSeekCJK), digits(0),
+	}}
+	byDeepSeekCoder = preTokenizer{stages: []matcher{
+		matchNewline, spaceAndClass(isLetter), spaceAndClass(isPunct), class(deepSeekCJK), digits(1),
+	}}
+	byDeepSeek3 = preTokenizer{stages: []matcher{digits(3), class(deepSeek3CJK), matchDeepSeek3}}
+
+	// byLlama3BOS is Llama 3's own.
+	byLlama3BOS = preTokenizer{stages: byLlama3.stages, ignoreMerges: true, addBOS: true}
 )
 
-// preTokens are the pre-tokenizers by tokenizer.ggml.pre.
-var preTokens = map[string]preTokenizer{
-	"gpt-2": gpt2, "olmo": gpt2, "phi-2": gpt2, "mpt": gpt2, "jina-en": gpt2, "roberta-bpe": gpt2, "dbrx": llama3,
-	"smollm": digits, "starcoder": digits, "refact": digits, "command-r": digits, "codeshell": digits,
-	"llama3": llama3, "llama-v3": llama3, "llama-bpe": llama3, "smaug-bpe": llama3,
-	"qwen2": qwen2, "deepseek-r1-qwen": qwen2, "stablelm2": qwen2,
-	"deepseek-llm": deepseek, "deepseek-coder": coder, "deepseek-v3": v3,
+// preTokenizers maps the names of tokenizer.ggml.pre, which are llama.cpp's.
+var preTokenizers = map[string]preTokenizer{
+	"default": byDefault,
+
+	"gpt-2": byGPT2, "phi-2": byGPT2, "mpt": byGPT2, "olmo": byGPT2, "jais": byGPT2, "trillion": byGPT2,
+	"granite-docling": byGPT2, "gigachat": byGPT2, "a.x-4.0": byGPT2, "mellum": byGPT2, "exaone4": byGPT2,
+
+	"starcoder": byDigits, "refact": byDigits, "command-r": byDigits, "smollm": byDigits, "codeshell": byDigits,
+	"exaone": byDigits, "minerva-7b": byDigits, "mellum2": byDigits,
+
+	"falcon": byFalcon,
+
+	"llama-bpe": byLlama3BOS, "llama3": byLlama3BOS, "llama-v3": byLlama3BOS, "falcon3": byLlama3BOS,
+	"falcon-h1": byLlama3BOS, "pixtral": byLlama3BOS, "midm-2.0": byLlama3BOS, "lfm2": byLlama3BOS,
+	"dbrx": byLlama3, "smaug-bpe": byLlama3, "glm4": byLlama3, "chatglm-bpe": byLlama3,
+
+	"qwen2": byQwen2, "deepseek-r1-qwen": byQwen2, "kormo": byQwen2, "megrez": byQwen2, "stablelm2": byQwen2,
+	"hunyuan": byQwen2, "solar-open": byQwen2, "grok-2": byQwen2, "bailingmoe": byQwen2, "bailingmoe2": byQwen2,
+	"llada-moe": byQwen2,
+	"qwen35":    byQwen35, "seed-coder": bySeed,
+
+	"gpt-4o": byGPT4o, "llama4": byGPT4o, "kanana2": byGPT4o, "minimax-m2": byGPT4o, "tekken": byTekken,
+
+	"deepseek-llm": byDeepSeek, "deepseek-coder": byDeepSeekCoder,
+	"deepseek-v3": byDeepSeek3, "hunyuan-dense": byDeepSeek3, "joyai-llm": byDeepSeek3,
 }
 
-func preTokenizers() []string { return slices.Sorted(maps.Keys(preTokens)) }
+// PreTokenizers lists the names that tokenizer.ggml.pre may have, sorted.
+func PreTokenizers() []string { return slices.Sorted(maps.Keys(preTokenizers)) }
 
-// split emits the pieces of text in order.
-func split(text string, stages []matcher, emit func(piece string)) {
+// preTokenizerOf returns the pre-tokenizer of that name, the default one for a
+// file that has none, and its name.
+func preTokenizerOf(name string) (string, preTokenizer, error) {
+	if name == "" {
+		name = "default"
+	}
+	p, ok := preTokenizers[name]
+	if !ok {
+		return name, p, &PreTokenizerError{Name: name}
+	}
+	return name, p, nil
+}
+
+// split emits the pieces of text in order. Put together they are the text.
+func (p preTokenizer) split(text string, emit func(piece string)) { cut(text, p.stages, emit) }
+
+func cut(text string, stages []matcher, emit func(piece string)) {
+	if text == "" {
+		return
+	}
 	if len(stages) == 0 {
-		if text != "" {
-			emit(text)
-		}
+		emit(text)
 		return
 	}
 	match, rest := stages[0], stages[1:]
-	from := 0
-	for at := 0; at < len(text); {
-		n := match(text[at:])
-		if n == 0 {
-			_, size := utf8.DecodeRuneInString(text[at:])
-			at += size
-			continue
+	from, at := 0, 0
+	for at < len(text) {
+		n, ok := match(text[at:])
+		if ok {
+			cut(text[from:at], rest, emit)
+			cut(text[at:at+n], rest, emit)
+			from = at + n
 		}
-		split(text[from:at], rest, emit)
-		split(text[at:at+n], rest, emit)
 		at += n
-		from = at
 	}
-	split(text[from:], rest, emit)
-}
-
-// run is the length of the leading runes of s that accept takes, at most limit
-// of them (0: no limit).
-func run(s string, limit int, accept func(r rune) bool) int {
-	at := 0
-	for n := 0; at < len(s) && (limit == 0 || n < limit); n++ {
-		r, size := decode(s[at:])
-		if !accept(r) {
-			break
-		}
-		at += size
-	}
-	return at
-}
-
-// decode is the first rune of s. A byte that is not UTF-8 is a rune of no
-// class.
-func decode(s string) (rune, int) {
-	r, size := utf8.DecodeRuneInString(s)
-	if r == utf8.RuneError && size <= 1 {
-		return -1, size
-	}
-	return r, size
-}
-
-func other(r rune) bool {
-	return !unicode.IsSpace(r) && !unicode.IsLetter(r) && !unicode.IsNumber(r)
-}
-
-func newline(r rune) bool { return r == '\r' || r == '\n' }
-
-// contraction is 's, 't, 're, 've, 'm, 'll or 'd, of any case if fold.
-func contraction(s string, fold bool) int {
-	if s == "" || s[0] != '\'' {
-		return 0
-	}
-	for _, c := range [...]string{"'s", "'t", "'re", "'ve", "'m", "'ll", "'d"} {
-		if len(s) >= len(c) && (s[:len(c)] == c || fold && strings.EqualFold(s[:len(c)], c)) {
-			return len(c)
-		}
-	}
-	return 0
-}
-
-// optionalSpace matches " ?X+" for a class X.
-func optionalSpace(s string, class func(r rune) bool) int {
-	lead := 0
-	if strings.HasPrefix(s, " ") {
-		lead = 1
-	}
-	if n := run(s[lead:], 0, class); n > 0 {
-		return lead + n
-	}
-	return 0
-}
-
-// spaces matches \s+(?!\S): spaces up to the end, or all but the last one
-// before something else.
-func spaces(s string) int {
-	n := run(s, 0, unicode.IsSpace)
-	if n == 0 || n == len(s) {
-		return n
-	}
-	_, last := utf8.DecodeLastRuneInString(s[:n])
-	return n - last
-}
-
-// matchGPT2 is 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)
-func matchGPT2(s string) int {
-	if n := contraction(s, false); n > 0 {
-		return n
-	}
-	for _, class := range [...]func(rune) bool{unicode.IsLetter, unicode.IsNumber, other} {
-		if n := optionalSpace(s, class); n > 0 {
-			return n
-		}
-	}
-	return spaces(s)
-}
-
-// matchLlama3 is (?i:'s|…)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,n}|
-// ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+
-func matchLlama3(n int) matcher {
-	return func(s string) int {
-		if k := contraction(s, true); k > 0 {
-			return k
-		}
-		lead := 0
-		if r, size := decode(s); !newline(r) && !unicode.IsLetter(r) && !unicode.IsNumber(r) {
-			lead = size
-		}
-		if k := run(s[lead:], 0, unicode.IsLetter); k > 0 {
-			return lead + k
-		}
-		if k := run(s, n, unicode.IsNumber); k > 0 {
-			return k
-		}
-		if k := optionalSpace(s, other); k > 0 {
-			return k + run(s[k:], 0, newline)
-		}
-		return lineSpaces(s)
-	}
-}
-
-// lineSpaces is \s*[\r\n]+|\s+(?!\S)|\s+
-func lineSpaces(s string) int {
-	n := run(s, 0, unicode.IsSpace)
-	if last := strings.LastIndexAny(s[:n], "\r\n"); last >= 0 {
-		return last + 1
-	}
-	if k := spaces(s); k > 0 {
-		return k
-	}
-	return n
-}
-
-// matchDeepSeekV3 is [!-/:-~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+|
-// ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+
-func matchDeepSeekV3(s string) int {
-	r, size := decode(s)
-	if r >= '!' && r <= '~' && (unicode.IsPunct(r) || unicode.IsSymbol(r)) {
-		ascii := func(r rune) bool { return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' }
-		if k := run(s[size:], 0, ascii); k > 0 {
-			return size + k
-		}
-	}
-	mark := func(r rune) bool { return unicode.IsPunct(r) || unicode.IsSymbol(r) }
-	letter := func(r rune) bool { return unicode.IsLetter(r) || unicode.IsMark(r) }
-	lead := 0
-	if !newline(r) && !unicode.IsLetter(r) && !mark(r) {
-		lead = size
-	}
-	if k := run(s[lead:], 0, letter); k > 0 {
-		return lead + k
-	}
-	if k := run(s, 0, letter); k > 0 {
-		return k
-	}
-	if k := optionalSpace(s, mark); k > 0 {
-		return k + run(s[k:], 0, newline)
-	}
-	return lineSpaces(s)
-}
-
-func matchDigit(s string) int { return run(s, 1, unicode.IsNumber) }
-
-func matchNumbers(n int) matcher {
-	return func(s string) int { return run(s, n, unicode.IsNumber) }
-}
-
-func matchNewline(s string) int { return run(s, 1, newline) }
-
-// matchTrailingSpace is \s+$
-func matchTrailingSpace(s string) int {
-	if n := run(s, 0, unicode.IsSpace); n == len(s) {
-		return n
-	}
-	return 0
-}
-
-// matchClass is X+, or \s?X+.
-func matchClass(space bool, class func(r rune) bool) matcher {
-	return func(s string) int {
-		lead := 0
-		if r, size := decode(s); space && unicode.IsSpace(r) {
-			lead = size
-		}
-		if n := run(s[lead:], 0, class); n > 0 {
-			return lead + n
-		}
-		return 0
-	}
-}
-
-// cjk is [一-龥ࠀ-一가-퟿], the classes of DeepSeek's first tokenizers.
-func cjk(r rune) bool { return r >= 0x800 && r <= 0x9fa5 || r >= 0xac00 && r <= 0xd7ff }
-
-// cjkKana is [一-龥぀-ゟ゠-ヿ].
-func cjkKana(r rune) bool { return r >= 0x4e00 && r <= 0x9fa5 || r >= 0x3040 && r <= 0x30ff }
-
-// casedLetter is the list of cased letters that DeepSeek LLM's pattern spells
-// out: upper, lower and title case.
-func casedLetter(r rune) bool { return unicode.In(r, unicode.Lu, unicode.Ll, unicode.Lt) }
-
-// deepseekMark is [!-/:-~！-／：-～‘-‟　-。], the marks of DeepSeek LLM's pattern.
-func deepseekMark(r rune) bool {
-	return r >= '!' && r <= '/' || r >= ':' && r <= '~' || r >= 0xff01 && r <= 0xff0f || r >= 0xff1a && r <= 0xff5e ||
-		r >= 0x2018 && r <= 0x201f || r >= 0x3000 && r <= 0x3002
+	cut(text[from:], rest, emit)
 }
