@@ -81,7 +81,7 @@ func parseRows(t *testing.T, text string) [][]float32 {
 	var rows [][]float32
 	for line := range strings.Lines(text) {
 		var row []float32
-		for _, word := range strings.Fields(line) {
+		for word := range strings.FieldsSeq(line) {
 			v, err := strconv.ParseFloat(word, 32)
 			require.NoError(t, err)
 			row = append(row, float32(v))

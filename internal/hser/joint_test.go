@@ -69,8 +69,8 @@ func TestForbiddenExpertsAreNotThere(t *testing.T) {
 				}
 				require.Equal(t, index, got[i].Index)
 				require.Equal(t, want[i].Weight, got[i].Weight)
-				require.EqualValues(t, got[i].Index/8, got[i].Tier)
-				require.EqualValues(t, got[i].Index%8/4, got[i].Group)
+				require.Equal(t, got[i].Index/8, got[i].Tier)
+				require.Equal(t, got[i].Index%8/4, got[i].Group)
 			}
 		}
 	}

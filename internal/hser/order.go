@@ -18,7 +18,7 @@ type order struct {
 
 // before says whether a is ordered before b.
 func (o *order) before(a, b *candidate) bool {
-	if a.score != b.score { //nolint:gocritic // no NaN comes here
+	if a.score != b.score { // no NaN comes here
 		return a.score > b.score
 	}
 	if o.key.Seed != 0 {

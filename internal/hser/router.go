@@ -177,7 +177,7 @@ func (r *Router) weigh(c *Config, logits, bias []float32, o order) error {
 		} else if c.Score == Sigmoid {
 			a.score = a.p
 		}
-		if a.score != a.score { //nolint:gocritic // NaN
+		if a.score != a.score { // NaN
 			return &NaNError{Level: o.level, Position: o.key.Position, Layer: o.key.Layer}
 		}
 	}
@@ -198,7 +198,7 @@ func (r *Router) limit(c *Config, o order) error {
 			hi++
 		}
 		score := groupScore(c.Score, r.candidates[lo:hi])
-		if score != score { //nolint:gocritic // NaN: one bias is +Inf and another one -Inf
+		if score != score { // NaN: one bias is +Inf and another one -Inf
 			return &NaNError{Level: LevelGroup, Position: o.key.Position, Layer: o.key.Layer}
 		}
 		r.groups = append(r.groups, candidate{id: group, score: score})

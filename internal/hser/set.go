@@ -28,7 +28,7 @@ func product(a, b int) int {
 	if hi != 0 || lo > math.MaxInt {
 		return math.MaxInt
 	}
-	return int(lo) //nolint:gosec // checked above
+	return int(lo) // fits, see above
 }
 
 // Validate says whether the set can be served by a layer that routes as c

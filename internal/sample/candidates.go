@@ -16,7 +16,7 @@ type candidate struct {
 // That it is total is what makes every selection below a function of the set
 // of candidates, whatever their places.
 func (a candidate) before(b candidate) bool {
-	return a.z > b.z || a.z == b.z && a.id < b.id //nolint:gocritic // no NaN comes here
+	return a.z > b.z || a.z == b.z && a.id < b.id // no NaN comes here
 }
 
 func compare(a, b candidate) int {

@@ -58,7 +58,7 @@ func (s *Sampler) draw(c []candidate, position int) int32 {
 		if need >= 0 && x < atLeast[int(need)] {
 			continue
 		}
-		if at := v.z + gumbel(x); at > sum || at == sum && v.id < won { //nolint:gocritic // no NaN comes here
+		if at := v.z + gumbel(x); at > sum || at == sum && v.id < won { // no NaN comes here
 			won, sum = v.id, at
 		}
 	}

@@ -92,9 +92,9 @@ func (s *Sampler) load(logits []float32, position int) ([]candidate, error) {
 	s.candidates = s.candidates[:0]
 	for id, v := range logits {
 		if !(v <= math.MaxFloat32) { // NaN too
-			return nil, &LogitError{Position: position, Token: int32(id), Logit: v} //nolint:gosec // a vocabulary's size
+			return nil, &LogitError{Position: position, Token: int32(id), Logit: v}
 		}
-		s.candidates = append(s.candidates, candidate{id: int32(id), z: v}) //nolint:gosec // a vocabulary's size
+		s.candidates = append(s.candidates, candidate{id: int32(id), z: v})
 	}
 	return s.candidates, nil
 }
