@@ -5,268 +5,333 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
-	"sync/atomic"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/lite-llm/lite/internal/base"
+	"github.com/lite-llm/lite/internal/expert/policy"
 	"github.com/lite-llm/lite/internal/rung/dram"
 )
 
-// disk is a rung that computes the bytes it holds, so that a test knows what
-// every part must be, and that can fail or hold back reads.
-type disk struct {
-	align int
-	fail  func(n int64) error
-	gate  chan struct{} // when not nil, every read waits for a value
-	reads atomic.Int64
-}
-
-func (*disk) Name() string { return "disk" }
-func (d *disk) Align() int { return d.align }
-func (*disk) Close() error { return nil }
-
-func at(obj base.Object, off int64) byte { return byte(off*7 + off>>8 + int64(len(obj.Name))) }
-
-func (d *disk) ReadAt(ctx context.Context, obj base.Object, p []byte, off int64) error {
-	n := d.reads.Add(1)
-	if d.gate != nil {
-		select {
-		case <-d.gate:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	if d.fail != nil {
-		if err := d.fail(n); err != nil {
-			return err
-		}
-	}
-	for i := range p {
-		p[i] = at(obj, off+int64(i))
-	}
-	return nil
-}
-
-// layout has 3 layers of 8 small and 4 large experts, at odd offsets.
-func layout() Layout {
-	obj := base.Object{Name: "model", Size: 1 << 30}
-	var l Layout
-	for layer := range int64(3) {
-		base0 := layer*10_000_000 + 33
-		pool := func(first, count int, size, off int64) Pool {
-			p := Pool{First: first, Count: count}
-			for i := range int64(3) {
-				p.Parts = append(p.Parts, base.Range{Object: obj, Off: base0 + off + i*1_000_000, Len: size * int64(count)})
-				p.Sizes = append(p.Sizes, size)
-			}
-			return p
-		}
-		l = append(l, []Pool{pool(0, 8, 5000, 0), pool(8, 4, 9001, 4_000_000)})
-	}
-	return l
-}
-
-func checkLease(t *testing.T, l Layout, lease Lease) {
-	t.Helper()
-	for i := range 3 {
-		r := l.Range(lease.ID(), i)
-		part := lease.Part(i)
-		require.Len(t, part, int(r.Len))
-		for _, k := range []int{0, 1, len(part) / 2, len(part) - 1} {
-			require.Equal(t, at(r.Object, r.Off+int64(k)), part[k], "%v part %d byte %d", lease.ID(), i, k)
-		}
-	}
-}
-
-// drain runs a batch to its end and returns what it yielded.
-func drain(t *testing.T, c *Cache, l Layout, ids []ID) (map[ID]bool, error) {
-	t.Helper()
-	b := c.Acquire(ids)
-	defer b.Close()
-	got := map[ID]bool{}
-	for {
-		lease, err := b.Next(context.Background())
-		if errors.Is(err, io.EOF) {
-			return got, nil
-		}
-		if err != nil {
-			return got, err
-		}
-		require.False(t, got[lease.ID()], "%v twice", lease.ID())
-		got[lease.ID()] = true
-		checkLease(t, l, lease)
-		lease.Release()
-	}
-}
-
-func randomIDs(r *rand.Rand, n int) []ID {
-	layer := r.Int32N(3)
-	var ids []ID
-	for _, i := range r.Perm(12)[:n] {
-		ids = append(ids, ID{layer, int32(i)})
-	}
-	return ids
-}
-
 // TestEveryBudgetGivesTheSameBytes walks from a thrashing cache to one that
-// holds everything, with aligned and with free reads.
+// holds everything, at depths and alignments, under both policies.
 func TestEveryBudgetGivesTheSameBytes(t *testing.T) {
+	l := testLayout()
 	for _, align := range []int{1, 512, 4096} {
-		l := layout()
 		all, largest := l.Slots(align)
-		for _, budget := range []int64{2 * largest, 3 * largest, all / 3, all} {
+		for i, budget := range []int64{l.Floor(align), 3 * largest, all / 3, all} {
 			r := rand.New(rand.NewPCG(uint64(budget), uint64(align)))
-			c, err := New(Options{Rung: &disk{align: align}, Layout: l, Budget: base.ByteSize(budget)})
-			require.NoError(t, err)
+			opt := Options{Rung: &disk{align: align}, Layout: l, Budget: base.ByteSize(budget), Depth: []int{1, 8, 3, 2}[i]}
+			if i%2 == 1 {
+				opt.Policy = policy.NewLRU()
+			}
+			c := open(t, opt)
 			for range 150 {
-				ids := randomIDs(r, 1+r.IntN(12))
-				c.Hint(randomIDs(r, 3))
-				got, err := drain(t, c, l, ids)
+				c.Hint(draw(r, 3))
+				_, err := drain(t, c, draw(r, 1+r.IntN(12)))
 				require.NoError(t, err)
-				require.Len(t, got, len(ids))
-				require.LessOrEqual(t, c.used, budget)
+				verify(t, c)
 			}
 			s := c.Stats()
 			require.Positive(t, s.Hits)
+			require.Positive(t, s.Slots)
+			require.Positive(t, s.Waits)
+			require.Zero(t, s.WaitTime, "nobody gave a clock")
 			require.LessOrEqual(t, s.Resident, budget)
 			if budget == all {
 				require.Zero(t, s.Evictions)
+				require.LessOrEqual(t, s.Misses, uint64(36), "no expert is read twice")
 			} else {
 				require.Positive(t, s.Evictions)
 			}
-			require.NoError(t, c.Close())
 		}
 	}
 }
 
 func TestBelowTheFloorIsRefused(t *testing.T) {
-	l := layout()
+	l := testLayout()
 	_, largest := l.Slots(1)
-	_, err := New(Options{Rung: &disk{align: 1}, Layout: l, Budget: base.ByteSize(2*largest - 1)})
+	require.Equal(t, MinSlots*largest, l.Floor(1))
+	_, err := New(Options{Rung: &disk{}, Layout: l, Budget: base.ByteSize(2*largest - 1)})
 	var be *BudgetError
 	require.ErrorAs(t, err, &be)
-	require.Equal(t, base.ByteSize(2*largest), be.Need)
+	require.Equal(t, BudgetError{Need: base.ByteSize(2 * largest), Have: base.ByteSize(2*largest - 1)}, *be)
+
+	// One expert alone needs no room for a second.
+	one := Layout{{{Count: 1, Parts: []base.Range{{Object: object, Len: 100}}, Sizes: []int64{100}}}}
+	all, _ := one.Slots(1)
+	c := open(t, Options{Rung: &disk{}, Layout: one, Budget: base.ByteSize(all)})
+	_, err = drain(t, c, []ID{{}})
+	require.NoError(t, err)
 }
 
-var errDisk = errors.New("disk on fire")
-
-// TestAFailedReadIsAnError fails every n-th read: a batch ends with the error
-// or yields exactly what was asked for, and the cache works on.
-func TestAFailedReadIsAnError(t *testing.T) {
-	l := layout()
-	_, largest := l.Slots(1)
-	failed := 0
-	for n := int64(1); n < 40; n++ {
-		d := &disk{align: 1, fail: func(i int64) error {
-			if i%n == 0 && i < 200 {
-				return errDisk
-			}
-			return nil
-		}}
-		c, err := New(Options{Rung: d, Layout: l, Budget: base.ByteSize(4 * largest)})
-		require.NoError(t, err)
-		r := rand.New(rand.NewPCG(uint64(n), 1))
-		for range 60 {
-			ids := randomIDs(r, 6)
-			got, err := drain(t, c, l, ids)
-			if err != nil {
-				require.ErrorIs(t, err, errDisk)
-				failed++
-				continue
-			}
-			require.Len(t, got, 6)
-		}
-		require.NoError(t, c.Close())
-	}
-	require.Positive(t, failed)
+func TestOptionsAreChecked(t *testing.T) {
+	l := testLayout()
+	l[2][1].First = 7
+	_, err := New(Options{Rung: &disk{}, Layout: l, Budget: base.GiB})
+	var le *LayoutError
+	require.ErrorAs(t, err, &le)
+	_, err = New(Options{Rung: &disk{align: 1 << 20}, Layout: testLayout(), Budget: base.GiB})
+	require.ErrorContains(t, err, "page cache")
 }
 
-func TestResidentsComeFirst(t *testing.T) {
-	l := layout()
-	all, _ := l.Slots(1)
-	d := &disk{align: 1}
-	c, err := New(Options{Rung: d, Layout: l, Budget: base.ByteSize(all)})
-	require.NoError(t, err)
-	_, err = drain(t, c, l, []ID{{0, 5}})
-	require.NoError(t, err)
-	d.gate = make(chan struct{})
-	b := c.Acquire([]ID{{0, 1}, {0, 5}, {0, 9}})
-	lease, err := b.Next(context.Background())
-	require.NoError(t, err)
-	require.Equal(t, ID{0, 5}, lease.ID(), "while the others are still on the disk")
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	_, err = b.Next(ctx)
-	require.ErrorIs(t, err, context.Canceled)
-	b.Close()
-	close(d.gate)
-	got, err := drain(t, c, l, []ID{{0, 1}, {0, 9}})
-	require.NoError(t, err)
-	require.Len(t, got, 2, "reads of a batch that was given up are taken over")
-	require.NoError(t, c.Close())
-}
-
-func TestMisuseIsFound(t *testing.T) {
-	l := layout()
-	_, largest := l.Slots(1)
-	c, err := New(Options{Rung: &disk{align: 1}, Layout: l, Budget: base.ByteSize(2 * largest)})
-	require.NoError(t, err)
+// TestHeldLeasesAreNoDeadlock holds the floor's promise, and what is beyond it.
+func TestHeldLeasesAreNoDeadlock(t *testing.T) {
+	l := testLayout()
+	c := open(t, Options{Rung: &disk{}, Layout: l, Budget: base.ByteSize(l.Floor(1))})
 	b := c.Acquire([]ID{{0, 8}, {0, 9}, {0, 10}})
-	require.Panics(t, func() { c.Acquire(nil) }, "two open batches")
+	var leases []Lease
+	for range MinSlots {
+		lease, err := b.Next(context.Background())
+		require.NoError(t, err)
+		leases = append(leases, lease)
+	}
+	_, err := b.Next(context.Background())
+	var held *HeldError
+	require.ErrorAs(t, err, &held)
+	require.Equal(t, MinSlots, held.Held)
+	for _, lease := range leases {
+		require.NoError(t, mistake(l, lease))
+	}
+	_, again := b.Next(context.Background())
+	require.Equal(t, err, again, "an error ends the batch")
+	b.Close()
+	_, err = drain(t, c, []ID{{0, 8}, {0, 9}, {0, 10}})
+	require.NoError(t, err)
+}
+
+func TestMisusePanics(t *testing.T) {
+	l := testLayout()
+	all, _ := l.Slots(1)
+	c := open(t, Options{Rung: &disk{}, Layout: l, Budget: base.ByteSize(all)})
+	b := c.Acquire([]ID{{0, 8}, {0, 9}})
+	require.PanicsWithValue(t, "expert: a batch is open already", func() { c.Acquire(nil) })
 	first, err := b.Next(context.Background())
 	require.NoError(t, err)
+	second, err := b.Next(context.Background())
+	require.NoError(t, err)
+	require.PanicsWithValue(t, "expert: closed while leases are held", func() { _ = c.Close() })
+	first.Release()
+	require.Panics(t, first.Release, "twice")
+	b.Close()
+	b.Close()
+	require.Panics(t, second.Release, "its batch is closed")
+	_, err = b.Next(context.Background())
+	require.ErrorIs(t, err, ErrClosed)
+
+	// A lease of the same expert in the next batch is another lease.
+	b = c.Acquire([]ID{first.ID()})
 	_, err = b.Next(context.Background())
 	require.NoError(t, err)
-	_, err = b.Next(context.Background())
-	require.ErrorContains(t, err, "leases are held", "no deadlock when the caller holds everything")
-	b.Close()
 	require.Panics(t, first.Release)
-	require.NoError(t, c.Close())
+	b.Close()
+
+	for _, id := range []ID{{0, 12}, {0, -1}, {1, 0}, {4, 0}, {-1, 0}} {
+		require.Panics(t, func() { l.Range(id, 0) }, id)
+	}
+}
+
+func TestNamedTwicePanics(t *testing.T) {
+	l := testLayout()
+	all, _ := l.Slots(1)
+	for name, opt := range map[string]Options{
+		"disk": {Rung: &disk{}, Layout: l, Budget: base.ByteSize(all)},
+		"dram": {Rung: memoryRung(), Layout: l},
+	} {
+		c, err := New(opt)
+		require.NoError(t, err)
+		require.Panics(t, func() { c.Acquire([]ID{{0, 1}, {0, 2}, {0, 1}}) }, name)
+		require.NoError(t, c.Close())
+	}
+}
+
+// memoryRung holds the disk's bytes in memory.
+func memoryRung() *dram.Rung {
+	b := make([]byte, object.Size)
+	for i := range b {
+		b[i] = contents(object, int64(i))
+	}
+	return dram.New(map[string][]byte{object.Name: b})
 }
 
 func TestViewsAreNotCopied(t *testing.T) {
-	l := layout()
-	bytes := make([]byte, 40_000_000)
-	for layer := range l {
-		for i := range l[layer] {
-			for k := range l[layer][i].Parts {
-				l[layer][i].Parts[k].Object.Size = int64(len(bytes))
-			}
-		}
+	l := testLayout()
+	c := open(t, Options{Rung: memoryRung(), Layout: l})
+	for range 2 {
+		c.Hint([]ID{{2, 3}})
+		_, err := drain(t, c, []ID{{2, 0}, {2, 11}})
+		require.NoError(t, err)
 	}
-	for i := range bytes {
-		bytes[i] = at(base.Object{Name: "model"}, int64(i))
+	require.Equal(t, Stats{Hits: 4, Rung: "dram"}, c.Stats())
+	if !invariants {
+		require.Zero(t, testing.AllocsPerRun(100, func() { cycle(c, []ID{{0, 1}, {0, 2}}) }))
 	}
-	c, err := New(Options{Rung: dram.New(map[string][]byte{"model": bytes}), Layout: l})
+
+	b := c.Acquire([]ID{{2, 0}, {2, 1}})
+	lease, err := b.Next(context.Background())
 	require.NoError(t, err)
-	got, err := drain(t, c, l, []ID{{1, 0}, {1, 11}})
+	lease.Release()
+	require.Panics(t, lease.Release)
+	b.Close()
+
+	broken, err := New(Options{Rung: dram.New(nil), Layout: l})
 	require.NoError(t, err)
-	require.Len(t, got, 2)
-	require.Zero(t, c.Stats().Resident)
-	require.Zero(t, c.Stats().ReadBytes)
-	require.NoError(t, c.Close())
+	_, err = drain(t, broken, []ID{{0, 0}})
+	require.ErrorContains(t, err, "reading")
+	require.NoError(t, broken.Close())
 }
 
+// cycle runs a batch without looking at its bytes.
+func cycle(c *Cache, ids []ID) {
+	b := c.Acquire(ids)
+	for {
+		lease, err := b.Next(context.Background())
+		if err != nil {
+			break
+		}
+		lease.Release()
+	}
+	b.Close()
+}
+
+// TestSteadyStateAllocatesNothing counts for hits, and for misses that evict.
 func TestSteadyStateAllocatesNothing(t *testing.T) {
-	l := layout()
-	all, _ := l.Slots(1)
-	c, err := New(Options{Rung: &disk{align: 1}, Layout: l, Budget: base.ByteSize(all)})
+	if invariants {
+		t.Skip("leases are copies in this build")
+	}
+	l := testLayout()
+	all, largest := l.Slots(1)
+	for name, budget := range map[string]int64{"hits": all, "misses": 3 * largest} {
+		for _, p := range []policy.Policy{nil, policy.NewLRU()} {
+			c := open(t, Options{Rung: &disk{}, Layout: l, Budget: base.ByteSize(budget), Policy: p})
+			turn := 0
+			run := func() {
+				turn++
+				cycle(c, []ID{{0, int32(turn % 8)}, {2, int32(turn % 8)}, {3, 3}})
+			}
+			for range 100 {
+				run()
+			}
+			require.Zero(t, testing.AllocsPerRun(400, run), name)
+			require.Equal(t, name == "misses", c.Stats().Evictions > 100)
+		}
+	}
+}
+
+func TestWaitsAreTimed(t *testing.T) {
+	l := testLayout()
+	var mu sync.Mutex
+	now := time.Duration(0)
+	c := open(t, Options{Rung: &disk{}, Layout: l, Budget: base.GiB, Clock: func() time.Duration {
+		mu.Lock()
+		defer mu.Unlock()
+		now += time.Second
+		return now
+	}})
+	_, err := drain(t, c, []ID{{0, 1}, {0, 2}})
 	require.NoError(t, err)
-	ids := []ID{{0, 1}, {0, 5}, {0, 9}}
-	_, err = drain(t, c, l, ids)
-	require.NoError(t, err)
-	require.Zero(t, testing.AllocsPerRun(100, func() {
+	s := c.Stats()
+	require.Positive(t, s.Waits)
+	require.Equal(t, time.Duration(s.Waits)*time.Second, s.WaitTime)
+}
+
+func TestHitRate(t *testing.T) {
+	require.InDelta(t, 1, Stats{}.HitRate(), 0)
+	require.InDelta(t, 0.25, Stats{Hits: 1, Misses: 3}.HitRate(), 0)
+}
+
+// TestManyGoroutines lets hints, counts and releases come from others than the
+// one that leads.
+func TestManyGoroutines(t *testing.T) {
+	l := testLayout()
+	_, largest := l.Slots(512)
+	c := open(t, Options{Rung: &disk{align: 512}, Layout: l, Budget: base.ByteSize(9 * largest)})
+	stop := make(chan struct{})
+	var others sync.WaitGroup
+	for seed := range uint64(2) {
+		others.Go(func() {
+			r := rand.New(rand.NewPCG(seed, 3))
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					c.Hint(draw(r, 4))
+					_ = c.Stats()
+				}
+			}
+		})
+	}
+	r := rand.New(rand.NewPCG(9, 9))
+	for range 200 {
+		ids := draw(r, 6)
 		b := c.Acquire(ids)
-		for {
+		var workers sync.WaitGroup
+		for n := 0; ; n++ {
 			lease, err := b.Next(context.Background())
-			if err != nil {
+			if errors.Is(err, io.EOF) {
+				require.Equal(t, len(ids), n)
 				break
 			}
-			lease.Release()
+			require.NoError(t, err)
+			workers.Go(func() {
+				if err := mistake(l, lease); err != nil {
+					t.Error(err)
+				}
+				lease.Release()
+			})
 		}
+		workers.Wait()
 		b.Close()
-	}))
-	require.NoError(t, c.Close())
+		verify(t, c)
+	}
+	close(stop)
+	others.Wait()
+}
+
+// TestCloseDuringABatch ends who waits.
+func TestCloseDuringABatch(t *testing.T) {
+	l := testLayout()
+	began, release := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	d := &disk{before: func(base.Object, int64, int) {
+		once.Do(func() { close(began) })
+		<-release
+	}}
+	c := open(t, Options{Rung: d, Layout: l, Budget: base.GiB})
+	b := c.Acquire([]ID{{0, 1}})
+	done := make(chan error)
+	go func() {
+		_, err := b.Next(context.Background())
+		done <- err
+	}()
+	<-began
+	closed := make(chan error)
+	go func() { closed <- c.Close() }()
+	require.ErrorIs(t, <-done, ErrClosed)
+	close(release)
+	require.NoError(t, <-closed)
+	require.NoError(t, c.Close(), "again does nothing")
+	after := c.Acquire([]ID{{0, 1}})
+	_, err := after.Next(context.Background())
+	require.ErrorIs(t, err, ErrClosed)
+	after.Close()
+}
+
+// BenchmarkLease measures a lease of a resident expert.
+func BenchmarkLease(b *testing.B) {
+	l := testLayout()
+	all, _ := l.Slots(1)
+	c, err := New(Options{Rung: &disk{}, Layout: l, Budget: base.ByteSize(all)})
+	require.NoError(b, err)
+	ids := []ID{{0, 1}, {0, 2}, {0, 3}, {0, 4}, {0, 5}, {0, 6}, {0, 7}, {0, 0}}
+	cycle(c, ids)
+	b.ReportAllocs()
+	for b.Loop() {
+		cycle(c, ids)
+	}
+	require.NoError(b, c.Close())
 }
