@@ -2,27 +2,34 @@
 // on the token's road, between the KV cache, whose block layout it defines,
 // and the blocks of a model.
 //
-// The order of additions is docs/format/numerics.md, rule 7: a score is one
-// chain over the head dimension; keys are folded in blocks of 128 at absolute
-// positions, blocks inside super-blocks of 4,096, super-blocks from left to
-// right. The result of a query depends on its own positions only, whatever
-// prompt chunk, batch or prefix it came with.
+// The order of additions is that of docs/format/numerics-attention.md: a score
+// is one chain over the head dimension; keys are folded in blocks of 128 at
+// absolute positions, blocks inside super-blocks of 4,096, super-blocks from
+// left to right. The result of a query depends on its own positions only,
+// whatever prompt chunk, batch or prefix it came with.
 package attn
 
 import (
+	"fmt"
+
 	"github.com/lite-llm/lite/internal/kernel"
 	"github.com/lite-llm/lite/internal/kernel/vec"
 )
+
+//go:generate go -C _asm run . -out ../attn_amd64.s -stubs ../stubs_amd64.go -pkg attn
 
 // Lengths of the fold, in positions.
 const (
 	BlockLen = 128
 	SuperLen = 4096
+
+	superBlocks = SuperLen / BlockLen
 )
 
 // Block is one block of a KV head: K holds the keys transposed, [DK][BlockLen],
 // so that lanes of a score are keys; V the values, [BlockLen][DV], so that
-// lanes of an output are head dimensions.
+// lanes of an output are head dimensions. Positions that no query sees yet may
+// hold anything.
 type Block struct{ K, V []byte }
 
 // KeyValues is what a query sees of one KV head: its blocks in order of
@@ -33,146 +40,91 @@ type KeyValues struct {
 	Blocks []Block
 }
 
-// Scratch is the memory of one worker; it grows and is reused.
-type Scratch struct {
-	scores []float32 // queries × BlockLen
-	wide   []float32 // a block of keys or values as float32
-	states []state   // two per query: the super-block's and the whole
-	out    []float32 // block, super-block and whole outputs: 3 × queries × DV
+// Kernels computes with one implementation. Its methods can be called
+// concurrently, with a Scratch for each caller.
+type Kernels struct {
+	impl kernel.Impl
+	vec  *vec.Kernels
 }
 
-// state is the running maximum and sum of a fold; empty until the first block.
-type state struct {
-	m, l  float32
-	begun bool
-	block partial // of the block at work
+var all = [...]Kernels{
+	kernel.Reference: {kernel.Reference, vec.For(kernel.Reference)},
+	kernel.AVX2:      {kernel.AVX2, vec.For(kernel.AVX2)},
 }
-
-// partial is the maximum score of a block and the sum of exp(score - m).
-type partial struct{ m, l float32 }
-
-// Kernels computes with one implementation.
-type Kernels struct{ impl kernel.Impl }
-
-var all = [...]Kernels{kernel.Reference: {kernel.Reference}, kernel.AVX2: {kernel.AVX2}}
 
 // For returns the kernels of an implementation.
 func For(impl kernel.Impl) *Kernels { return &all[impl] }
 
-// Attend writes the attention output of n queries of one KV head: query i is
-// q[i*ldq:][:DK], sees positions [0, lens[i]) and writes out[i*ldo:][:DV].
-// Every lens[i] is at least one.
+// Attend writes the attention output of n queries of one KV head (Vaswani et
+// al., 2017): query i is q[i*ldq:][:DK], sees positions [0, lens[i]) and writes
+// out[i*ldo:][:DV]. Every lens[i] is at least one. A NaN or an infinity among
+// the scores of a query makes its output NaN, and no other's.
+//
+// Queries that are called together share the work of widening the keys and
+// values: the heads of a group, and rows of one sequence next to each other.
 func (k *Kernels) Attend(out []float32, ldo int, q []float32, ldq, n int, kv KeyValues, lens []int, scale float32, s *Scratch) {
+	k.AttendSinks(out, ldo, q, ldq, n, kv, lens, nil, scale, s)
+}
+
+// AttendSinks is Attend with a sink (Xiao et al., 2023) of logit sinks[i] for
+// query i: a last part of the fold that has weight and no value. Nil sinks are
+// none.
+func (k *Kernels) AttendSinks(
+	out []float32, ldo int, q []float32, ldq, n int, kv KeyValues, lens []int, sinks []float32, scale float32, s *Scratch,
+) {
+	qs := queries{q, ldq, lens[:n], scale}
+	blocks := qs.blocks()
 	s.begin(n, kv.DV)
+	for b := range blocks {
+		k.block(qs, kv, b, s)
+		if b+1 == blocks || (b+1)%superBlocks == 0 {
+			k.closeSuper(qs, b/superBlocks, s)
+		}
+	}
+	for i := range n {
+		if sinks != nil {
+			k.sink(sinks[i], i, s)
+		}
+		k.vec.Div(out[i*ldo:][:kv.DV], s.vector(levelWhole, i), s.whole[i].l)
+	}
+}
+
+// queries are the arguments of a call that do not change with the block.
+type queries struct {
+	q     []float32
+	ld    int
+	lens  []int
+	scale float32
+}
+
+// blocks is the number of blocks that the longest query reads.
+func (qs queries) blocks() int {
 	longest := 0
-	for _, l := range lens[:n] {
-		longest = max(longest, l)
-	}
-	for b := 0; b*BlockLen < longest; b++ {
-		if b > 0 && b%(SuperLen/BlockLen) == 0 {
-			s.closeSuper(n, kv.DV)
+	for i, n := range qs.lens {
+		if n < 1 {
+			panic(fmt.Sprintf("attn: query %d sees %d positions: want at least its own", i, n))
 		}
-		k.block(q, ldq, n, kv, b, lens, scale, s)
+		longest = max(longest, n)
 	}
-	s.closeSuper(n, kv.DV)
-	for i := range n {
-		whole, l := s.vector(2, n, i, kv.DV), s.states[n+i].l
-		for j, v := range whole {
-			out[i*ldo+j] = v / l
-		}
-	}
+	return (longest + BlockLen - 1) / BlockLen
 }
 
-// begin empties the folds of n queries.
-func (s *Scratch) begin(n, dv int) {
-	s.scores = grow(s.scores, n*BlockLen)
-	s.states = grow(s.states, 2*n)
-	s.out = grow(s.out, 3*n*dv)
-	clear(s.states)
-}
+// seen is how many keys of block b query i sees, at most BlockLen; it is not
+// positive when the query ends before the block.
+func (qs queries) seen(i, b int) int { return min(BlockLen, qs.lens[i]-b*BlockLen) }
 
-// vector is the output of query i at a level: 0 block, 1 super-block, 2 whole.
-func (s *Scratch) vector(level, n, i, dv int) []float32 {
-	return s.out[(level*n+i)*dv : (level*n+i+1)*dv]
-}
-
-// closeSuper folds the super-blocks' states into the whole ones.
-func (s *Scratch) closeSuper(n, dv int) {
-	for i := range n {
-		if super := &s.states[i]; super.begun {
-			fold(&s.states[n+i], s.vector(2, n, i, dv), super.m, super.l, s.vector(1, n, i, dv))
-			super.begun = false
+// rows is the range of queries that see a part of block b, with the fewest
+// and the most keys that one of them sees. Queries in it may see none, but a
+// prompt's rows come in order, so that there is none of these as a rule.
+func (qs queries) rows(b int) (lo, hi, fewest, most int) {
+	lo, fewest = len(qs.lens), BlockLen
+	for i := range qs.lens {
+		if n := qs.seen(i, b); n > 0 {
+			lo, hi, most = min(lo, i), i+1, max(most, n)
 		}
 	}
-}
-
-// block folds block b into every query that sees a part of it.
-func (k *Kernels) block(q []float32, ldq, n int, kv KeyValues, b int, lens []int, scale float32, s *Scratch) {
-	blk := kv.Blocks[b]
-	keys := 0
-	for _, l := range lens[:n] {
-		keys = max(keys, min(BlockLen, l-b*BlockLen))
+	for i := lo; i < hi; i++ {
+		fewest = min(fewest, max(0, qs.seen(i, b)))
 	}
-	k.scores(q, ldq, n, kv, blk, keys, scale, s)
-	for i := range n {
-		seen := min(BlockLen, lens[i]-b*BlockLen)
-		if seen <= 0 {
-			continue
-		}
-		p := s.scores[i*BlockLen : i*BlockLen+seen]
-		m := maximum(p)
-		for j := range p {
-			p[j] -= m
-		}
-		vec.For(k.impl).Exp(p, p)
-		var l float32
-		for _, v := range p {
-			l += v
-		}
-		s.states[i].block = partial{m, l}
-	}
-	k.values(n, kv, blk, b, lens, s)
-	for i := range n {
-		if lens[i] > b*BlockLen {
-			part := s.states[i].block
-			fold(&s.states[i], s.vector(1, n, i, kv.DV), part.m, part.l, s.vector(0, n, i, kv.DV))
-		}
-	}
-}
-
-// fold adds a later part (m, l, o) to a state and its output vector. The
-// first part is taken as it is.
-func fold(st *state, acc []float32, m, l float32, o []float32) {
-	if !st.begun {
-		st.m, st.l, st.begun = m, l, true
-		copy(acc, o)
-		return
-	}
-	top := max(st.m, m)
-	a, b := vec.Exp32(st.m-top), vec.Exp32(m-top)
-	st.l = float32(st.l*a) + float32(l*b)
-	for j, v := range o {
-		acc[j] = float32(acc[j]*a) + float32(v*b)
-	}
-	st.m = top
-}
-
-// maximum is the largest of x, exact in any order.
-func maximum(x []float32) float32 {
-	m := x[0]
-	for _, v := range x[1:] {
-		if v > m {
-			m = v
-		}
-	}
-	return m
-}
-
-// grow returns s with length n, keeping its memory when it is large enough.
-// The content is unspecified.
-func grow[T any](s []T, n int) []T {
-	if cap(s) < n {
-		return make([]T, n)
-	}
-	return s[:n]
+	return lo, hi, fewest, most
 }

@@ -1,8 +1,8 @@
 package attn
 
 import (
+	"fmt"
 	"math"
-	"math/rand/v2"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -10,137 +10,179 @@ import (
 	"github.com/lite-llm/lite/internal/kernel"
 )
 
-// cache is a KV head filled with random keys and values.
-type cache struct {
-	kv   KeyValues
-	k, v [][]float32 // as stored, after rounding
-}
-
-func newCache(r *rand.Rand, e Elem, dk, dv, n int) *cache {
-	c := &cache{kv: KeyValues{Elem: e, DK: dk, DV: dv}}
-	for b := 0; b*BlockLen < n; b++ {
-		c.kv.Blocks = append(c.kv.Blocks, Block{K: make([]byte, KeyBytes(e, dk)), V: make([]byte, ValueBytes(e, dv))})
-	}
-	for pos := range n {
-		b, at := c.kv.Blocks[pos/BlockLen], pos%BlockLen
-		k, v := random(r, dk), random(r, dv)
-		PutKey(b.K, e, at, k)
-		PutValue(b.V, e, at, v)
-		for i := range k {
-			k[i] = e.at(b.K, i*BlockLen+at)
+func requireBits(t *testing.T, want, got []float32, what ...any) {
+	t.Helper()
+	for i := range want {
+		if want[i] != want[i] && got[i] != got[i] {
+			continue // one NaN is as good as another
 		}
-		for i := range v {
-			v[i] = e.at(b.V, at*dv+i)
-		}
-		c.k, c.v = append(c.k, k), append(c.v, v)
-	}
-	return c
-}
-
-func random(r *rand.Rand, n int) []float32 {
-	x := make([]float32, n)
-	for i := range x {
-		x[i] = float32(r.NormFloat64())
-	}
-	return x
-}
-
-// exact is attention in float64.
-func (c *cache) exact(q []float32, n int, scale float64) []float64 {
-	s, top := make([]float64, n), math.Inf(-1)
-	for t := range n {
-		for d, v := range q {
-			s[t] += float64(v) * float64(c.k[t][d])
-		}
-		s[t] *= scale
-		top = max(top, s[t])
-	}
-	sum, out := 0.0, make([]float64, c.kv.DV)
-	for t := range n {
-		p := math.Exp(s[t] - top)
-		sum += p
-		for d := range out {
-			out[d] += p * float64(c.v[t][d])
+		if math.Float32bits(want[i]) != math.Float32bits(got[i]) {
+			t.Fatalf("%v at %d: %v, want %v", what, i, got[i], want[i])
 		}
 	}
-	for d := range out {
-		out[d] /= sum
-	}
-	return out
 }
 
 func TestAttendIsAccurate(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 1))
 	for _, e := range []Elem{F16, BF16, F32} {
 		for _, n := range []int{1, 2, 127, 128, 129, 300, 4095, 4096, 4097} {
-			c := newCache(r, e, 16, 24, n)
-			q, out := random(r, 16), make([]float32, 24)
+			c := newCache(normal(1), e, 16, 24, n)
+			q, out := row(normal(2), 16), make([]float32, 24)
 			var s Scratch
-			For(kernel.Reference).Attend(out, 24, q, 16, 1, c.kv, []int{n}, 0.25, &s)
-			for d, want := range c.exact(q, n, 0.25) {
-				require.InDelta(t, want, float64(out[d]), 2e-5)
-			}
-		}
-	}
-}
-
-// TestImplementationsAgree holds every implementation to the reference, bit
-// for bit; each query is also computed alone, which must change nothing.
-func TestImplementationsAgree(t *testing.T) {
-	r := rand.New(rand.NewPCG(2, 2))
-	var s, alone Scratch
-	for _, dim := range [][2]int{{8, 8}, {24, 16}, {32, 32}, {40, 32}, {64, 64}, {80, 80}, {128, 128}, {192, 128}, {576, 512}, {20, 12}} {
-		for _, e := range []Elem{F16, BF16, F32} {
-			dk, dv := dim[0], dim[1]
-			c := newCache(r, e, dk, dv, 300)
-			const n = 7
-			q := random(r, n*dk)
-			lens := []int{1, 300, 128, 129, 127, 17, 256}
-			want := make([]float32, n*dv)
-			For(kernel.Reference).Attend(want, dv, q, dk, n, c.kv, lens, 0.125, &s)
-			for _, impl := range kernel.Available() {
-				got := make([]float32, n*dv)
-				For(impl).Attend(got, dv, q, dk, n, c.kv, lens, 0.125, &s)
-				requireBits(t, want, got, impl, dim, e)
-				for i := range n {
-					one := make([]float32, dv)
-					For(impl).Attend(one, dv, q[i*dk:], dk, 1, c.kv, lens[i:i+1], 0.125, &alone)
-					requireBits(t, want[i*dv:(i+1)*dv], one, impl, dim, e, i)
+			for _, sinks := range [][]float32{nil, {1.5}} {
+				For(kernel.Reference).AttendSinks(out, 24, q, 16, 1, c.kv, []int{n}, sinks, 0.25, &s)
+				for d, want := range c.exact(q, n, 0.25, sinks) {
+					require.InDelta(t, want, float64(out[d]), 2e-6, "%s, %d positions", e, n)
 				}
 			}
 		}
 	}
 }
 
-func requireBits(t *testing.T, want, got []float32, what ...any) {
+// TestQueriesAreAlone computes queries together, with strides and in another
+// order, and one by one.
+func TestQueriesAreAlone(t *testing.T) {
+	const dk, dv, n, ldq, ldo = 40, 40, 11, 43, 51
+	c := newCache(normal(3), F16, dk, dv, 400)
+	q := row(normal(4), n*ldq)
+	lens := []int{1, 400, 128, 129, 127, 17, 256, 399, 400, 5, 300}
+	for _, impl := range kernel.Available() {
+		var s Scratch
+		together := row(normal(5), n*ldo)
+		before := append([]float32(nil), together...)
+		For(impl).Attend(together, ldo, q, ldq, n, c.kv, lens, 0.125, &s)
+		for i := n - 1; i >= 0; i-- {
+			one := make([]float32, dv)
+			For(impl).Attend(one, dv, q[i*ldq:], dk, 1, c.kv, lens[i:], 0.125, &s)
+			requireBits(t, one, together[i*ldo:i*ldo+dv], impl, i)
+			requireBits(t, before[i*ldo+dv:(i+1)*ldo], together[i*ldo+dv:(i+1)*ldo], "between the outputs")
+		}
+	}
+}
+
+// TestOneQueryCannotSpoilAnother puts a NaN into one query, and into a position
+// that only later queries see.
+func TestOneQueryCannotSpoilAnother(t *testing.T) {
+	const dim, n = 32, 9
+	for _, e := range []Elem{F16, BF16, F32} {
+		c := newCache(normal(6), e, dim, dim, 200)
+		q := row(normal(7), n*dim)
+		lens := []int{150, 151, 152, 153, 154, 155, 156, 157, 158}
+		for _, impl := range kernel.Available() {
+			var s Scratch
+			good, got := make([]float32, n*dim), make([]float32, n*dim)
+			For(impl).Attend(good, dim, q, dim, n, c.kv, lens, 0.2, &s)
+
+			bad := append([]float32(nil), q...)
+			bad[3*dim+5] = float32(math.NaN())
+			For(impl).Attend(got, dim, bad, dim, n, c.kv, lens, 0.2, &s)
+			requireBits(t, good[:3*dim], got[:3*dim], impl)
+			requireBits(t, good[4*dim:], got[4*dim:], impl)
+			requireNaN(t, got[3*dim:4*dim])
+
+			nans := row(func() float32 { return float32(math.Inf(1)) }, dim)
+			blk, kept := &c.kv.Blocks[1], c.kv.Blocks[1]
+			*blk = Block{append([]byte(nil), kept.K...), append([]byte(nil), kept.V...)}
+			PutValue(blk.V, e, 154-BlockLen, nans)
+			PutKey(blk.K, e, 155-BlockLen, nans)
+			For(impl).Attend(got, dim, q, dim, n, c.kv, lens, 0.2, &s)
+			*blk = kept
+			requireBits(t, good[:5*dim], got[:5*dim], impl)
+			requireNaN(t, got[6*dim:])
+		}
+	}
+}
+
+func requireNaN(t *testing.T, x []float32) {
 	t.Helper()
-	for i := range want {
-		require.Equal(t, math.Float32bits(want[i]), math.Float32bits(got[i]), "%v at %d", what, i)
+	for _, v := range x {
+		require.True(t, v != v)
 	}
 }
 
 func TestAttendAllocatesNothing(t *testing.T) {
-	r := rand.New(rand.NewPCG(3, 3))
-	c := newCache(r, F16, 64, 64, 200)
-	q, out, lens := random(r, 4*64), make([]float32, 4*64), []int{200, 200, 200, 200}
+	c := newCache(normal(8), F16, 64, 64, 200)
+	q, out, lens := row(normal(9), 7*64), make([]float32, 7*64), []int{200, 190, 200, 129, 1, 2, 3}
 	var s Scratch
 	for _, impl := range kernel.Available() {
 		require.Zero(t, testing.AllocsPerRun(10, func() {
-			For(impl).Attend(out, 64, q, 64, 4, c.kv, lens, 0.125, &s)
+			For(impl).Attend(out, 64, q, 64, 7, c.kv, lens, 0.125, &s)
+			For(impl).Attend(out, 64, q, 64, 2, c.kv, lens, 0.125, &s)
 		}))
 	}
 }
 
-func BenchmarkAttend(b *testing.B) {
-	r := rand.New(rand.NewPCG(4, 4))
+func TestMisuseIsRefused(t *testing.T) {
+	c := newCache(normal(10), F16, 8, 8, 10)
 	for _, impl := range kernel.Available() {
-		b.Run("kernels="+impl.String(), func(b *testing.B) {
-			c := newCache(r, F16, 128, 128, 1024)
-			q, out, lens := random(r, 8*128), make([]float32, 8*128), []int{1024, 1024, 1024, 1024, 1024, 1024, 1024, 1024}
-			var s Scratch
-			for b.Loop() {
-				For(impl).Attend(out, 128, q, 128, 8, c.kv, lens, 0.125, &s)
-			}
+		k, q, out := For(impl), make([]float32, 16), make([]float32, 16)
+		var s Scratch
+		require.PanicsWithValue(t, "attn: query 1 sees 0 positions: want at least its own", func() {
+			k.Attend(out, 8, q, 8, 2, c.kv, []int{1, 0}, 1, &s)
 		})
+		require.Panics(t, func() { k.Attend(out, 8, q[:15:15], 8, 2, c.kv, []int{1, 1}, 1, &s) }, "queries end early")
+		require.Panics(t, func() { k.Attend(out[:15:15], 8, q, 8, 2, c.kv, []int{1, 1}, 1, &s) }, "output ends early")
+		require.Panics(t, func() { k.Attend(out, 8, q, 8, 2, c.kv, []int{1, 129}, 1, &s) }, "no such block")
+		short := KeyValues{F16, 8, 8, []Block{{c.kv.Blocks[0].K[:100:100], c.kv.Blocks[0].V}}}
+		require.Panics(t, func() { k.Attend(out, 8, q, 8, 2, short, []int{1, 1}, 1, &s) }, "block ends early")
+	}
+}
+
+func TestElem(t *testing.T) {
+	for _, e := range []Elem{F16, BF16, F32} {
+		got, err := ParseElem(e.String())
+		require.NoError(t, err)
+		require.Equal(t, e, got)
+		require.Equal(t, 3*BlockLen*e.Bytes(), KeyBytes(e, 3))
+		require.Equal(t, 5*BlockLen*e.Bytes(), ValueBytes(e, 5))
+	}
+	_, err := ParseElem("f64")
+	require.ErrorContains(t, err, `"f64" is unknown: choose f16, bf16 or f32`)
+}
+
+// TestPutRoundsToEven stores values that lie between two elements.
+func TestPutRoundsToEven(t *testing.T) {
+	for _, c := range []struct {
+		e        Elem
+		in, want float32
+	}{
+		{F16, 2049, 2048},
+		{F16, 2051, 2052},
+		{F16, 65520, float32(math.Inf(1))},
+		{F16, 0x1p-25, 0},
+		{F16, 0x1.8p-24, 0x1p-23},
+		{BF16, 257, 256},
+		{BF16, 259, 260},
+		{F32, 0x1.fffffep-127, 0x1.fffffep-127},
+	} {
+		k, v := make([]byte, KeyBytes(c.e, 2)), make([]byte, ValueBytes(c.e, 2))
+		PutKey(k, c.e, 77, []float32{1, c.in})
+		PutValue(v, c.e, 77, []float32{1, c.in})
+		var got [1]float32
+		c.e.widen(got[:], k, BlockLen+77)
+		require.Equal(t, c.want, got[0], "%s key", c.e)
+		c.e.widen(got[:], v, 77*2+1)
+		require.Equal(t, c.want, got[0], "%s value", c.e)
+	}
+}
+
+func BenchmarkAttend(b *testing.B) {
+	const dim = 128
+	for _, n := range []int{1, 4, 8, 32} {
+		for _, keys := range []int{16, 1024} {
+			for _, impl := range kernel.Available() {
+				b.Run(fmt.Sprintf("queries=%d/keys=%d/kernels=%s", n, keys, impl), func(b *testing.B) {
+					c := newCache(normal(11), F16, dim, dim, keys)
+					q, out, lens := row(normal(12), n*dim), make([]float32, n*dim), make([]int, n)
+					for i := range lens {
+						lens[i] = keys
+					}
+					var s Scratch
+					for b.Loop() {
+						For(impl).Attend(out, dim, q, dim, n, c.kv, lens, 0.125, &s)
+					}
+					b.ReportMetric(float64(b.N)*float64(n*keys*2*dim*2)/b.Elapsed().Seconds()/1e9, "GOP/s")
+				})
+			}
+		}
 	}
 }
