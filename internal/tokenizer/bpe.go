@@ -1,9 +1,6 @@
 package tokenizer
 
-import (
-	"strings"
-	"sync"
-)
+import "strings"
 
 // bpe encodes byte-level pieces with ranked merges (Sennrich et al., 2016;
 // Radford et al., 2019). Symbols are known by number: below the size of the
@@ -15,9 +12,7 @@ type bpe struct {
 	extra  map[string]int32 // symbols that are no tokens; nil once built
 	pairs  map[uint64]union // by left<<32 | right
 	single [256]int32       // the symbols of the bytes
-
-	mu    sync.RWMutex
-	cache map[string][]int32 // of short pieces, bounded
+	words  cache
 }
 
 // union is what a merge makes, and when.
@@ -25,12 +20,6 @@ type union struct {
 	rank uint32
 	id   int32
 }
-
-// Bounds of the cache of pieces. Words repeat; what is long seldom does.
-const (
-	cachedPieces = 1 << 14
-	cachedLength = 32 // bytes
-)
 
 // buildBPE makes the tokenizer a byte-level BPE one.
 func (t *Tokenizer) buildBPE(k *keys) {
@@ -49,12 +38,12 @@ func (t *Tokenizer) buildBPE(k *keys) {
 		raw := unescape(text)
 		t.tokens[i] = raw
 		if _, twice := ids[raw]; !twice {
-			ids[raw] = int32(i) //nolint:gosec // below MaxTokens
+			ids[raw] = int32(i)
 		}
 	}
 	m := &bpe{
 		pre: pre, ids: ids, size: int32(len(t.tokens)), //nolint:gosec // below MaxTokens
-		extra: map[string]int32{}, cache: map[string][]int32{},
+		extra: map[string]int32{},
 	}
 	for b := range m.single {
 		m.single[b] = m.symbol([]byte{byte(b)})
@@ -98,7 +87,7 @@ func (m *bpe) addMerges(k *keys) {
 		both = appendRaw(both, right)
 		key := pair(m.symbol(both[:mid]), m.symbol(both[mid:]))
 		if _, twice := m.pairs[key]; !twice {
-			m.pairs[key] = union{rank: uint32(rank), id: m.symbol(both)} //nolint:gosec // below MaxMerges
+			m.pairs[key] = union{rank: uint32(rank), id: m.symbol(both)}
 		}
 	}
 }
@@ -137,30 +126,11 @@ func (m *bpe) lookup(text string) (id int32, ok bool) {
 
 // encode implements encoder.
 func (m *bpe) encode(dst []int32, text string) []int32 {
-	m.pre.split(text, func(piece string) { dst = m.piece(dst, piece) })
+	m.pre.split(text, func(piece string) { dst = m.words.encode(dst, piece, m.merge) })
 	return dst
 }
 
-// piece encodes what the pre-tokenizer cut.
-func (m *bpe) piece(dst []int32, text string) []int32 {
-	if len(text) > cachedLength {
-		return m.merge(dst, text)
-	}
-	m.mu.RLock()
-	ids, ok := m.cache[text]
-	m.mu.RUnlock()
-	if !ok {
-		ids = m.merge(nil, text)
-		m.mu.Lock()
-		if len(m.cache) >= cachedPieces {
-			clear(m.cache)
-		}
-		m.cache[strings.Clone(text)] = ids
-		m.mu.Unlock()
-	}
-	return append(dst, ids...)
-}
-
+// merge encodes what the pre-tokenizer cut.
 func (m *bpe) merge(dst []int32, text string) []int32 {
 	if m.pre.ignoreMerges {
 		if id, ok := m.ids[text]; ok {

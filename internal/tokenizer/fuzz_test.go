@@ -21,11 +21,12 @@ func everyTokenizer(tb testing.TB) map[string]*Tokenizer {
 
 // streamed is the text of tokens as a stream releases it.
 func streamed(tok *Tokenizer, ids []int32) string {
-	s, out := tok.Stream(), ""
+	s := tok.Stream()
+	var out strings.Builder
 	for _, id := range ids {
-		out += s.Push(id)
+		out.WriteString(s.Push(id))
 	}
-	return out + s.Flush()
+	return out.String() + s.Flush()
 }
 
 // FuzzText holds every kind and pattern, for any bytes, to: what is encoded

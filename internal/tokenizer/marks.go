@@ -108,7 +108,7 @@ func finder(tokens []string) texts {
 	for i, text := range tokens {
 		if wanted[text] {
 			if _, twice := found[text]; !twice {
-				found[text] = int32(i) //nolint:gosec // below MaxTokens
+				found[text] = int32(i)
 			}
 		}
 	}

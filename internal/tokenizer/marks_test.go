@@ -64,7 +64,7 @@ func TestATokenThatEndsAnAnswerIsNotText(t *testing.T) {
 	require.Equal(t, Control, kind)
 	require.NotContains(t, tok.Encode(nil, "<|im_end|>", Options{}), id)
 	require.Equal(t, []int32{id}, tok.Encode(nil, "<|im_end|>", Options{ParseSpecial: true}))
-	require.Equal(t, "", tok.Decode([]int32{id}))
+	require.Empty(t, tok.Decode([]int32{id}))
 }
 
 func TestBeginningAndEnd(t *testing.T) {

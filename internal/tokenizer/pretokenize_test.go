@@ -30,6 +30,7 @@ func TestPreTokenizers(t *testing.T) {
 		{"qwen2", "a1234  b\n  c", "a|1|2|3|4| | b|\n| | c"},
 		{"qwen2", "क्षि", "क|्ष|ि"},
 		{"qwen35", "क्षि \u0301.", "क्षि| \u0301|."},
+		{"qwen35", "!!\u0301a", "!!|\u0301a"},
 		{"seed-coder", "a.\n\nb", "a|.|\n\n|b"},
 		{"gpt-4o", "fooBAR's BarBAZ 12345/\n/x", "foo|BAR's| Bar|BAZ| |123|45|/\n/|x"},
 		{"tekken", "fooBAR's 123", "foo|BAR|'s| |1|2|3"},
@@ -94,11 +95,23 @@ func TestEveryPatternIsHeldToTheReference(t *testing.T) {
 	}
 }
 
+// TestSpacesAreReadOnce counts the calls for a run of spaces that does not end
+// the text: if it were gone over by the rune, each call would read the rest of it.
+func TestSpacesAreReadOnce(t *testing.T) {
+	calls := 0
+	counted := func(s string) (int, bool) {
+		calls++
+		return matchTrailingSpace(s)
+	}
+	cut(strings.Repeat(" ", 1000)+"1  2 ", []matcher{counted}, func(string) {})
+	require.Equal(t, 5, calls)
+}
+
 // TestLongTextsOfOnePattern goes through texts in which a scanner that looks
 // far ahead for little, or back, would be quadratic: minutes instead of
 // milliseconds each.
 func TestLongTextsOfOnePattern(t *testing.T) {
-	const size = 1 << 17
+	const size = 1 << 16
 	for _, unit := range []string{
 		" ", "\n", " \n", "a", "A", "aA", "ª", "Aª", "1", "'", "'s", ".", ". ", " .", "\u0301", "中", "\u3000", "\xff", "a1", "1 ",
 	} {

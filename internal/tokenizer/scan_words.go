@@ -68,7 +68,7 @@ func (w words) isSymbol(r rune) bool {
 	if w.symbol != nil {
 		return w.symbol(r)
 	}
-	return symbolRune(r) && !(w.marks && isMark(r))
+	return symbolRune(r) && (!w.marks || !isMark(r))
 }
 
 // inlineSymbol is [^\s\p{L}\p{N}\r\n].

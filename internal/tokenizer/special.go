@@ -27,7 +27,7 @@ func (k *keys) trie(tokens []string, kinds []Kind) *trie {
 			k.fail(bad("special token %d is %d bytes long, more than the limit of %d", i, len(text), MaxSpecialLength))
 			return t
 		}
-		t.add(text, int32(i)) //nolint:gosec // below MaxTokens
+		t.add(text, int32(i))
 	}
 	return t
 }

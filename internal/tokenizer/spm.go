@@ -18,6 +18,8 @@ type spm struct {
 	bytes   [256]int32       // none where the vocabulary has none
 	longest int              // bytes of the longest token
 	unknown int32            // token 0 if the file does not say
+	crosses bool             // a token has a space after something else
+	words   cache
 }
 
 // buildSPM makes the tokenizer an SPM one.
@@ -37,7 +39,7 @@ func (t *Tokenizer) buildSPM(k *keys) {
 	}
 	for i, text := range t.tokens {
 		s.costs[i] = costOf(scores[i])
-		s.add(t, int32(i), text) //nolint:gosec // below MaxTokens
+		s.add(t, int32(i), text)
 	}
 	t.model = s
 }
@@ -57,6 +59,7 @@ func (s *spm) add(t *Tokenizer, id int32, text string) {
 		if _, twice := s.ids[text]; !twice && text != "" {
 			s.ids[text] = id
 			s.longest = max(s.longest, len(text))
+			s.crosses = s.crosses || wordEnd(text) < len(text)
 		}
 		t.tokens[id] = strings.ReplaceAll(text, space, " ")
 	case UserDefined, Unknown, Control, Unused: // never the result of merging
@@ -69,7 +72,7 @@ func byteToken(text string) (byte, bool) {
 		return 0, false
 	}
 	v, err := strconv.ParseUint(text[3:5], 16, 8)
-	return byte(v), err == nil //nolint:gosec // of 8 bits
+	return byte(v), err == nil
 }
 
 // costOf turns the order of scores around: the bits of floats, ordered.
@@ -106,9 +109,35 @@ func (s *spm) lookup(text string) (id int32, ok bool) {
 	return none, false
 }
 
-// encode implements encoder.
+// encode implements encoder. Words are merged one by one, unless the vocabulary
+// has tokens across their ends: what no token has in it, no merge makes.
 func (s *spm) encode(dst []int32, text string) []int32 {
 	text = strings.ReplaceAll(text, " ", space)
+	for text != "" {
+		end := len(text)
+		if !s.crosses {
+			end = wordEnd(text)
+		}
+		dst = s.words.encode(dst, text[:end], s.merge)
+		text = text[end:]
+	}
+	return dst
+}
+
+// wordEnd is where the first space stands that follows something else, or the
+// text's end.
+func wordEnd(text string) int {
+	at := 0
+	for strings.HasPrefix(text[at:], space) {
+		at += len(space)
+	}
+	if n := strings.Index(text[at:], space); n >= 0 {
+		return at + n
+	}
+	return len(text)
+}
+
+func (s *spm) merge(dst []int32, text string) []int32 {
 	w := newMerger(text)
 	defer w.free()
 	for lo := 0; lo < len(text); {

@@ -79,7 +79,7 @@ func TestDecodeOptions(t *testing.T) {
 	require.Equal(t, "| the x", show(TextOptions{Continues: true}))
 	require.Equal(t, "|<s> the x", show(TextOptions{ShowSpecial: true}), "the space stands between the two")
 	require.Equal(t, "|<s> the x", show(TextOptions{ShowSpecial: true, Continues: true}))
-	require.Equal(t, "", tok.Decode([]int32{-1, 1 << 30, 0}), "no such tokens, and the unknown one")
+	require.Empty(t, tok.Decode([]int32{-1, 1 << 30, 0}), "no such tokens, and the unknown one")
 	require.Equal(t, " x", tok.Decode(tok.Encode(nil, " x", Options{})), "one space is the prefix, the other is the text's")
 	f := smallSPM()
 	f["tokenizer.ggml.add_space_prefix"] = false
@@ -119,20 +119,17 @@ func TestIgnoredMerges(t *testing.T) {
 	require.Equal(t, `"ab" "c"`, pieces(tok, tok.Encode(nil, "abc", Options{})))
 }
 
-// TestTheCacheForgets holds the cache of pieces to its bounds, and its answers
-// to those of the merger.
-func TestTheCacheForgets(t *testing.T) {
-	tok := must(t, smallBPE("gpt-2"))
-	m := tok.model.(*bpe)
-	for i := range cachedPieces + 100 {
-		word := fmt.Sprintf("in%xthe", i)
-		require.Equal(t, m.merge(nil, word), m.piece(nil, word))
+// TestWordsAreMergedApartOnlyIfNoTokenCrosses has a token with a space inside.
+func TestWordsAreMergedApartOnlyIfNoTokenCrosses(t *testing.T) {
+	f := smallSPM()
+	f.add(Normal, "x▁")
+	tok := must(t, f)
+	require.Equal(t, `" " "x " "x"`, pieces(tok, tok.Encode(nil, "x x", Options{})))
+	tok = must(t, smallSPM())
+	require.Equal(t, `" " "x" " " "x"`, pieces(tok, tok.Encode(nil, "x x", Options{})))
+	for text, end := range map[string]int{"": 0, "ab": 2, "▁▁ab": 8, "▁▁ab▁c": 8, "a▁▁": 1, "▁▁": 6, "\xe2▁": 1} {
+		require.Equal(t, end, wordEnd(text), "%q", text)
 	}
-	require.LessOrEqual(t, len(m.cache), cachedPieces)
-	long := strings.Repeat("in", cachedLength)
-	before := len(m.cache)
-	require.Len(t, m.piece(nil, long), cachedLength)
-	require.Len(t, m.cache, before)
 }
 
 func TestUnescape(t *testing.T) {

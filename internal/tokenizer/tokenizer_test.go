@@ -28,7 +28,7 @@ func TestVocabulary(t *testing.T) {
 	}
 	for _, id := range []int32{-1, 269, math.MaxInt32} {
 		text, kind := tok.Token(id)
-		require.Equal(t, "", text)
+		require.Empty(t, text)
 		require.Equal(t, Unused, kind)
 	}
 	tok = must(t, smallSPM())
