@@ -1,15 +1,23 @@
-# Everything a change must pass is .ci/run; these are its parts and the heavy runs.
-.PHONY: build test vet race ci eval
+# Everything a change must pass is .ci/run; most targets here are its stages.
+.PHONY: build test lint fmt vet race purego fuzz qemu fused ci bench eval
 
 build:
 	CGO_ENABLED=0 go build -o bin/lite ./cmd/lite
 test:
 	go test ./...
-vet:
-	go vet ./...
-race:
-	CGO_ENABLED=1 go test -race ./internal/par ./internal/expert/... ./internal/rung/... ./internal/engine/...
+lint:
+	go tool -modfile=tools/lint/go.mod golangci-lint run
+fmt:
+	go tool -modfile=tools/lint/go.mod golangci-lint fmt
+vet race purego fuzz fused:
+	bash .ci/run $@
+# Builds for other processors, under an emulator.
+qemu:
+	bash .ci/run emulated
 ci:
-	CI=true bash .ci/run
+	bash .ci/run
+# Short runs of every Go benchmark; what is kept goes to docs/bench/results.tsv.
+bench:
+	go test -run '^$$' -bench . -benchtime 200ms ./...
 eval:
 	go run ./cmd/lite eval tiny train/heldout.txt
