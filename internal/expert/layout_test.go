@@ -1,0 +1,140 @@
+package expert
+
+import (
+	"math"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/lite-llm/lite/internal/base"
+	"github.com/lite-llm/lite/internal/memory"
+)
+
+func TestRange(t *testing.T) {
+	obj := base.Object{Name: "shard", Size: 10_000}
+	stacked := Pool{Count: 3, Parts: []base.Range{{Object: obj, Off: 10, Len: 300}, {Object: obj, Off: 400, Len: 60}}, Sizes: []int64{100, 20}}
+	// The same bytes, laid out as a pack does: each expert whole.
+	packed := Pool{First: 3, Count: 3, Stride: 128, Parts: []base.Range{
+		{Object: obj, Off: 1000, Len: 2*128 + 100}, {Object: obj, Off: 1100, Len: 2*128 + 20},
+	}, Sizes: []int64{100, 20}}
+	l := Layout{nil, {stacked, packed}}
+	require.NoError(t, l.Validate())
+	for _, c := range []struct {
+		id   ID
+		part int
+		want base.Range
+	}{
+		{ID{1, 0}, 0, base.Range{Object: obj, Off: 10, Len: 100}},
+		{ID{1, 2}, 0, base.Range{Object: obj, Off: 210, Len: 100}},
+		{ID{1, 2}, 1, base.Range{Object: obj, Off: 440, Len: 20}},
+		{ID{1, 3}, 0, base.Range{Object: obj, Off: 1000, Len: 100}},
+		{ID{1, 5}, 0, base.Range{Object: obj, Off: 1256, Len: 100}},
+		{ID{1, 5}, 1, base.Range{Object: obj, Off: 1356, Len: 20}},
+	} {
+		require.Equal(t, c.want, l.Range(c.id, c.part), "%v part %d", c.id, c.part)
+	}
+	require.EqualValues(t, 720, l.Bytes())
+	require.Zero(t, testing.AllocsPerRun(10, func() { l.Range(ID{1, 5}, 1) }))
+}
+
+// TestAdjoiningPartsAreOneRead reads the packed half of a pool in fewer reads,
+// and the same bytes.
+func TestAdjoiningPartsAreOneRead(t *testing.T) {
+	parts := func(offs ...int64) (p Pool) {
+		p = Pool{Count: 4, Stride: 20_000}
+		for _, off := range offs {
+			p.Parts = append(p.Parts, base.Range{Object: object, Off: off, Len: 3*20_000 + 5_000})
+			p.Sizes = append(p.Sizes, 5_000)
+		}
+		return p
+	}
+	for _, align := range []int{1, 512} {
+		for reads, p := range map[int]Pool{
+			1: parts(100, 5_100, 10_100), 2: parts(100, 5_100, 10_200), 3: parts(10_100, 5_100, 100),
+		} {
+			l := Layout{{p}}
+			c := open(t, Options{Rung: &disk{align: align}, Layout: l, Budget: base.ByteSize(l.Floor(align))})
+			for i := range int32(4) {
+				_, err := drain(t, c, []ID{{0, i}})
+				require.NoError(t, err)
+				verify(t, c)
+			}
+			require.EqualValues(t, 4*reads, c.Stats().Reads)
+		}
+	}
+}
+
+func TestSlots(t *testing.T) {
+	page := int64(memory.PageSize())
+	l := testLayout()
+	for _, align := range []int{1, 512} {
+		small, large := l[0][0].slotBytes(align), l[0][1].slotBytes(align)
+		all, largest := l.Slots(align)
+		require.Equal(t, 3*(8*small+4*large), all)
+		require.Equal(t, large, largest)
+		for _, n := range []int64{small, large} {
+			require.Zero(t, n%page)
+		}
+		// Three parts, each with a beginning and an end that are not its own.
+		require.Equal(t, round(3*(round(9001, max(int64(align), lineSize))+int64(align-1)), page), large)
+	}
+}
+
+func TestValidate(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(p *Pool)
+		want   error
+	}{
+		"as it is":            {func(*Pool) {}, nil},
+		"gap":                 {func(p *Pool) { p.First = 9 }, ErrIndices},
+		"overlap":             {func(p *Pool) { p.First = 7 }, ErrIndices},
+		"no experts":          {func(p *Pool) { p.Count = 0 }, ErrIndices},
+		"too many experts":    {func(p *Pool) { p.Count = math.MaxInt }, ErrIndices},
+		"no parts":            {func(p *Pool) { p.Parts, p.Sizes = nil, nil }, ErrParts},
+		"a size is missing":   {func(p *Pool) { p.Sizes = p.Sizes[:2] }, ErrParts},
+		"no bytes":            {func(p *Pool) { p.Sizes[1] = 0 }, ErrRange},
+		"negative offset":     {func(p *Pool) { p.Parts[2].Off = -1 }, ErrRange},
+		"past the end":        {func(p *Pool) { p.Parts[2].Off = object.Size - p.Parts[2].Len + 1 }, ErrRange},
+		"at the end":          {func(p *Pool) { p.Parts[2].Off = object.Size - p.Parts[2].Len }, nil},
+		"sum wraps":           {func(p *Pool) { p.Parts[0].Off = math.MaxInt64 - 5 }, ErrRange},
+		"one expert too many": {func(p *Pool) { p.Count++ }, ErrRange},
+		"product wraps":       {func(p *Pool) { p.Count, p.Sizes[0] = math.MaxInt32-8, 1<<33 }, ErrRange},
+		"overlapping experts": {func(p *Pool) { p.Stride = p.Sizes[0] - 1 }, ErrRange},
+		"wide stride":         {func(p *Pool) { p.Stride = p.Sizes[0] + 1 }, ErrRange},
+	} {
+		l := testLayout()
+		c.change(&l[2][1])
+		err := l.Validate()
+		require.ErrorIs(t, err, c.want, name)
+		if c.want != nil {
+			var le *LayoutError
+			require.ErrorAs(t, err, &le, name)
+			require.Equal(t, LayoutError{Layer: 2, Pool: 1, Err: le.Err}, *le)
+			require.ErrorContains(t, err, "layer 2")
+		}
+	}
+}
+
+// FuzzLayout holds that every part of every expert of a valid layout is in its
+// object, and that its slot has room for its reads.
+func FuzzLayout(f *testing.F) {
+	f.Add(int64(1000), 4, int64(10), int64(400), int64(100), int64(0), uint8(9))
+	f.Add(int64(1000), 1, int64(900), int64(100), int64(100), int64(100), uint8(0))
+	f.Add(int64(math.MaxInt64), math.MaxInt32, int64(7), int64(math.MaxInt64-7), int64(4), int64(1<<31), uint8(12))
+	f.Fuzz(func(t *testing.T, size int64, count int, off, length, part, stride int64, align uint8) {
+		p := Pool{Count: count, Parts: []base.Range{{Object: base.Object{Size: size}, Off: off, Len: length}}, Sizes: []int64{part}, Stride: stride}
+		l := Layout{{p}}
+		if l.Validate() != nil {
+			return
+		}
+		for _, index := range []int32{0, int32(count / 2), int32(count - 1)} {
+			r := l.Range(ID{0, index}, 0)
+			require.GreaterOrEqual(t, r.Off, int64(0))
+			require.Positive(t, r.Len)
+			require.LessOrEqual(t, r.Off, size-r.Len, "expert %d", index)
+			a := int64(1) << (align % 13)
+			lead := r.Off & (a - 1)
+			require.LessOrEqual(t, round(lead+r.Len, a), p.slotBytes(int(a)))
+		}
+	})
+}
