@@ -48,10 +48,10 @@ func (k *Kernels) scores(qs queries, kv KeyValues, blk Block, lo, hi, keys int, 
 }
 
 // tileWidth rounds a number of keys up, so that tiles without a remainder
-// compute them: a few queries need wide ones to be fast.
+// compute them: one or two queries over many keys need wide ones to be fast.
 func tileWidth(keys, rows int) int {
 	width := 16
-	if rows < 3 {
+	if rows < 3 && keys > 32 {
 		width = 64
 	}
 	return (keys + width - 1) / width * width

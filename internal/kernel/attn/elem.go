@@ -28,7 +28,7 @@ func (e Elem) String() string { return elems[e] }
 func ParseElem(name string) (Elem, error) {
 	for i, n := range elems {
 		if n == name {
-			return Elem(i), nil //nolint:gosec // three of them
+			return Elem(i), nil
 		}
 	}
 	return 0, fmt.Errorf("KV type %q is unknown: choose f16, bf16 or f32", name)

@@ -75,8 +75,20 @@ func (p *lawful) fold(next *lawful) *lawful {
 // every shape, with the law as it is written.
 func TestImplementationsFollowTheLaw(t *testing.T) {
 	dims := [][2]int{
-		{8, 8}, {16, 16}, {24, 24}, {32, 32}, {40, 48}, {48, 40}, {64, 64}, {80, 80}, {96, 96}, {128, 128},
-		{192, 128}, {576, 512}, {20, 12}, {1, 1},
+		{8, 8},
+		{16, 16},
+		{24, 24},
+		{32, 32},
+		{40, 48},
+		{48, 40},
+		{64, 64},
+		{80, 80},
+		{96, 96},
+		{128, 128},
+		{192, 128},
+		{576, 512},
+		{20, 12},
+		{1, 1},
 	}
 	for i, dim := range dims {
 		for _, e := range []Elem{F16, BF16, F32} {
