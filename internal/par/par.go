@@ -8,13 +8,14 @@ import (
 	"sync/atomic"
 )
 
-// spins is how often a worker looks for work before it parks: some 50 µs on
-// processors of today, longer than the gap between two regions of a step and
-// short enough that an idle process uses no CPU.
+// spins is how often a worker looks for work before it parks: 50 to 200 µs by
+// processor. Waking a parked thread of a virtual machine takes 100 µs and more,
+// so that less spinning costs more time than it saves; it is longer than the
+// gap between two regions of a step, and an idle process uses no CPU.
 const spins = 2000
 
-// Pool is a set of workers. Worker 0 is the caller of Run. A Pool is led by
-// one goroutine at a time.
+// Pool is a set of workers. Worker 0 is the caller of Run; the others are
+// goroutines that keep their thread. A Pool is led by one goroutine at a time.
 type Pool struct {
 	n       int
 	f       func(worker int)
@@ -23,6 +24,7 @@ type Pool struct {
 	waiting padded // 1 while the caller is parked
 	done    chan struct{}
 	workers []*worker
+	busy    atomic.Bool // a region is open, or the pool is closed
 	closed  bool
 	failed  atomic.Pointer[failure]
 }
@@ -57,18 +59,32 @@ func New(workers int) *Pool {
 func (p *Pool) Workers() int { return p.n }
 
 // Run calls f(0), f(1), … at once, one call per worker, and returns when all
-// have returned. A panic in one of them is raised again here. Run must not be
-// called from within f.
+// have returned: what they wrote can be read. A panic in one of them is raised
+// again here, with the same value, when the others are done. Run panics when it
+// is called from within f, from two goroutines at once, or after Close; f must
+// not end its goroutine (runtime.Goexit, which is testing's FailNow).
 func (p *Pool) Run(f func(worker int)) {
-	if p.n == 1 {
-		f(0)
-		return
+	if !p.busy.CompareAndSwap(false, true) {
+		panic("par: Run within Run, or after Close")
 	}
-	p.f = f
-	p.start()
-	defer p.rethrow() // also when f(0) panics: the others still hold f
-	defer p.wait()
+	defer p.finish() // also when f(0) panics: the others still hold f
+	if p.n > 1 {
+		p.f = f
+		p.start()
+	}
 	f(0)
+}
+
+// finish closes a region.
+func (p *Pool) finish() {
+	if p.n > 1 {
+		p.wait()
+		p.f = nil
+	}
+	p.busy.Store(false)
+	if f := p.failed.Swap(nil); f != nil {
+		panic(f.value)
+	}
 }
 
 // start opens a region and wakes the workers that parked.
@@ -97,12 +113,8 @@ func (p *Pool) wait() {
 	<-p.done
 }
 
-func (p *Pool) rethrow() {
-	if f := p.failed.Swap(nil); f != nil {
-		panic(f.value)
-	}
-}
-
+// loop serves one region after the other. The worker keeps its thread: the
+// scheduler would move it to the processor of whoever woke it.
 func (p *Pool) loop(i int, w *worker) {
 	runtime.LockOSThread()
 	for seen := uint32(0); ; {
@@ -133,6 +145,7 @@ func (p *Pool) await(w *worker, seen uint32) {
 	<-w.wake
 }
 
+// call runs worker i's part and keeps the first panic of a region.
 func (p *Pool) call(i int) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -142,17 +155,24 @@ func (p *Pool) call(i int) {
 	p.f(i)
 }
 
-// Close ends the workers. The pool cannot be used afterwards.
+// Close ends the workers. It may be called again; the pool cannot be used
+// afterwards.
 func (p *Pool) Close() {
-	if p.n == 1 || p.closed {
+	if p.closed {
 		return
 	}
+	if !p.busy.CompareAndSwap(false, true) {
+		panic("par: Close within Run")
+	}
 	p.closed = true
-	p.start()
+	if p.n > 1 {
+		p.start()
+	}
 }
 
-// Split returns worker's share [lo, hi) of [0, n), cut at multiples of align.
-// The shares of all workers cover [0, n) exactly.
+// Split returns worker's share [lo, hi) of [0, n), cut at multiples of align,
+// which is at least one. The shares of all workers cover [0, n) exactly, in
+// order, and differ by one unit of align at most; a share may be empty.
 func Split(n, workers, worker, align int) (lo, hi int) {
 	units := (n + align - 1) / align
 	return min(n, units*worker/workers*align), min(n, units*(worker+1)/workers*align)
