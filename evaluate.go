@@ -126,7 +126,7 @@ func meanAndDeviation(x []float64) (mean, sd float64) {
 	}
 	mean /= float64(len(x))
 	for _, v := range x {
-		sd += (v - mean) * (v - mean)
+		sd += float64((v - mean) * (v - mean))
 	}
 	return mean, math.Sqrt(sd / math.Max(1, float64(len(x)-1)))
 }

@@ -52,12 +52,6 @@ const (
 	DirectNever
 )
 
-// WithFS returns the options with another file system, for tests.
-func (o Options) withFS(fs vfs.FS) Options {
-	o.fs = fs
-	return o
-}
-
 // settled are options whose defaults are filled in.
 type settled struct {
 	Options

@@ -13,8 +13,7 @@ type source struct{ w *weights.Model }
 
 // optional turns a getter's missing key into ok = false.
 func optional[T any](v T, err error) (T, bool, error) {
-	var missing *weights.MissingKeyError
-	if errors.As(err, &missing) {
+	if _, missing := errors.AsType[*weights.MissingKeyError](err); missing {
 		return v, false, nil
 	}
 	return v, err == nil, err

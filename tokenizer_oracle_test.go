@@ -43,7 +43,7 @@ func TestTokenizerOracle(t *testing.T) {
 					break
 				}
 				var ids []int32
-				for _, f := range strings.Fields(want[i]) {
+				for f := range strings.FieldsSeq(want[i]) {
 					id, err := strconv.Atoi(f)
 					require.NoError(t, err)
 					ids = append(ids, int32(id))

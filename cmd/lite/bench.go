@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/go-json-experiment/json"
@@ -32,7 +33,7 @@ every block format instead, in GB/s of weights and 10^9 operations per second.`,
 				return benchKernels(cmd.OutOrStdout())
 			}
 			if len(args) == 0 {
-				return &usageError{fmt.Errorf("name a model, or use --kernels-only")}
+				return &usageError{errors.New("name a model, or use --kernels-only")}
 			}
 			m, err := f.open(args[0])
 			if err != nil {
@@ -70,7 +71,7 @@ func (f *benchFlags) run(cmd *cobra.Command, m *lite.Model) error {
 	}
 	for i := range f.runs {
 		g := m.Generate(cmd.Context(), lite.Request{Tokens: tokens, MaxTokens: f.generate, TierSet: f.tierSet, IgnoreEnd: true})
-		for range g.Tokens() { //nolint:revive // the statistics are what is wanted
+		for range g.Tokens() {
 		}
 		if err := g.Err(); err != nil {
 			return err

@@ -174,11 +174,11 @@ func (c *conversation) set(words []string) error {
 	}
 	switch name {
 	case "top-k":
-		s.TopK = int(n) //nolint:gosec // below 2^62
+		s.TopK = int(n)
 	case "seed":
 		s.Seed = n
 	case "max-tokens":
-		c.f.maxTokens = int(n) //nolint:gosec // below 2^62
+		c.f.maxTokens = int(n)
 	default:
 		return fmt.Errorf("there is no setting %q; /help lists them", name)
 	}

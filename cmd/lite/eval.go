@@ -65,7 +65,7 @@ func evaluate(cmd *cobra.Command, m *lite.Model, sets []string, text string, win
 		e, err := m.Evaluate(cmd.Context(), set, text, window, func(done, all int) {
 			if bar == nil {
 				errs, ok := cmd.ErrOrStderr().(*os.File)
-				visible := ok && term.IsTerminal(int(errs.Fd())) //nolint:gosec // a file descriptor
+				visible := ok && term.IsTerminal(int(errs.Fd()))
 				bar = progressbar.NewOptions(all, progressbar.OptionSetDescription(set), progressbar.OptionSetVisibility(visible),
 					progressbar.OptionClearOnFinish(), progressbar.OptionSetWriter(cmd.ErrOrStderr()))
 			}

@@ -36,8 +36,7 @@ func run(args []string, in io.Reader, out, errs io.Writer) int {
 		return 0
 	}
 	fmt.Fprintf(errs, "lite: %s\n", explain(err))
-	var usage *usageError
-	if errors.As(err, &usage) {
+	if _, ok := errors.AsType[*usageError](err); ok {
 		fmt.Fprintln(errs, "Run 'lite help' for what there is.")
 		return exitUsage
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strconv"
 
 	"github.com/lite-llm/lite/internal/base"
 )
@@ -16,7 +17,7 @@ func count(n int64) string {
 			return fmt.Sprintf("%.2f%s", float64(n)/u.size, u.name)
 		}
 	}
-	return fmt.Sprint(n)
+	return strconv.FormatInt(n, 10)
 }
 
 // size prints a number of bytes.

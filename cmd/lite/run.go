@@ -67,21 +67,18 @@ func (f *runFlags) run(cmd *cobra.Command, args []string) error {
 	}
 	defer func() { _ = m.Close() }() // the process ends
 	in, interactive := cmd.InOrStdin().(*os.File)
-	interactive = interactive && term.IsTerminal(int(in.Fd())) //nolint:gosec // a file descriptor
+	interactive = interactive && term.IsTerminal(int(in.Fd()))
 	if len(args) == 1 && interactive && !f.json {
 		return f.chat(cmd, m, sampling)
 	}
-	prompt := ""
 	if len(args) == 2 {
-		prompt = args[1]
-	} else {
-		text, err := io.ReadAll(cmd.InOrStdin())
-		if err != nil {
-			return fmt.Errorf("reading the prompt: %w", err)
-		}
-		prompt = string(text)
+		return f.answer(cmd.Context(), cmd, m, f.request(m, args[1], sampling))
 	}
-	return f.answer(cmd.Context(), cmd, m, f.request(m, prompt, sampling))
+	text, err := io.ReadAll(cmd.InOrStdin())
+	if err != nil {
+		return fmt.Errorf("reading the prompt: %w", err)
+	}
+	return f.answer(cmd.Context(), cmd, m, f.request(m, string(text), sampling))
 }
 
 // request is the request for one prompt.
@@ -118,7 +115,7 @@ func (f *runFlags) answer(ctx context.Context, cmd *cobra.Command, m *lite.Model
 			fmt.Fprint(out, token.Text)
 		}
 	}
-	if err := g.Err(); err != nil && !(errors.Is(err, context.Canceled) && len(g.IDs()) > 0) {
+	if err := g.Err(); err != nil && (!errors.Is(err, context.Canceled) || len(g.IDs()) == 0) {
 		return err
 	}
 	if f.json {

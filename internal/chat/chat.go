@@ -5,6 +5,7 @@ package chat
 
 import (
 	"fmt"
+	"maps"
 
 	"github.com/lite-llm/lite/internal/chat/jinja"
 )
@@ -57,9 +58,7 @@ func (f *Formatter) Format(messages []Message, o Options) (string, error) {
 		"messages": list, "add_generation_prompt": o.AddGenerationPrompt,
 		"bos_token": f.tokens.BOS, "eos_token": f.tokens.EOS, "tools": nil, "documents": nil,
 	}
-	for k, v := range o.Vars {
-		vars[k] = v
-	}
+	maps.Copy(vars, o.Vars)
 	text, err := f.template.Render(vars, o.Now)
 	if err != nil {
 		return "", fmt.Errorf("formatting the conversation: %w", err)

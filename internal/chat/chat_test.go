@@ -1,7 +1,6 @@
 package chat_test
 
 import (
-	"errors"
 	"os"
 	"testing"
 
@@ -43,7 +42,7 @@ func TestTemplates(t *testing.T) {
 		got, err := f.Format(messages, chat.Options{AddGenerationPrompt: c.Generate})
 		if c.Error {
 			var raised *jinja.RaisedError
-			require.True(t, errors.As(err, &raised), "%s %s: %v", c.Template, c.Conversation, err)
+			require.ErrorAs(t, err, &raised, "%s %s", c.Template, c.Conversation)
 			continue
 		}
 		require.NoError(t, err)

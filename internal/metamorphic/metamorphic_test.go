@@ -38,7 +38,7 @@ func generate(t *testing.T, s *lite.Session, r lite.Request) string {
 	t.Helper()
 	r.Hash = true
 	g := s.Generate(context.Background(), r)
-	for range g.Tokens() { //nolint:revive // the hashes are what is wanted
+	for range g.Tokens() {
 	}
 	require.NoError(t, g.Err())
 	st := g.Stats()

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"encoding/binary"
 	"math"
 
 	"github.com/lite-llm/lite/internal/hser"
@@ -76,10 +77,10 @@ func (b *builder) mlaShape() (block.MLA, vec.RopeConfig) {
 	}
 	rope := b.rotary(rot, true)
 	if rope.Scaling == vec.RopeYaRN && rope.Factor > 1 {
-		log := math.Log(rope.Factor)
-		mscale := 1 + b.floatOr("rope.scaling.yarn_log_multiplier", 0)*log
+		log := vec.Log(rope.Factor)
+		mscale := 1 + float64(b.floatOr("rope.scaling.yarn_log_multiplier", 0)*log)
 		a.Scale = float32(mscale * mscale / math.Sqrt(float64(dk)))
-		rope.AttnFactor = 1 / (1 + 0.1*log) // cancels the rotation's own factor
+		rope.AttnFactor = 1 / (1 + float64(0.1*log)) // cancels the rotation's own factor
 	}
 	return a, rope
 }
@@ -156,8 +157,7 @@ func (b *builder) splitKV(name string, a *block.MLA) {
 func floatBytes(x []float32) []byte {
 	out := make([]byte, 0, 4*len(x))
 	for _, v := range x {
-		u := math.Float32bits(v)
-		out = append(out, byte(u), byte(u>>8), byte(u>>16), byte(u>>24))
+		out = binary.LittleEndian.AppendUint32(out, math.Float32bits(v))
 	}
 	return out
 }

@@ -77,7 +77,7 @@ func decodeK(dst []float32, q *[256]uint8, b []byte) {
 	d, dmin := Half(b, 0), Half(b, 2)
 	for j := range 8 {
 		sc, m := ScaleMin(b[4:16], j)
-		scale, minimum := d*float32(sc), dmin*float32(m)
+		scale, minimum := d*float32(sc), float32(dmin*float32(m))
 		for i := j * 32; i < j*32+32; i++ {
 			dst[i] = float32(scale*float32(q[i])) - minimum
 		}

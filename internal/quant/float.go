@@ -25,7 +25,7 @@ func FloatToHalf(f float32) uint16 {
 	sign, b := uint16(b>>16)&0x8000, b&0x7fffffff
 	switch {
 	case b > 0x7f800000:
-		return sign | 0x7e00 | uint16(b>>13)&0x1ff
+		return sign | 0x7e00 | uint16(b>>13&0x1ff)
 	case b >= 0x477ff000: // 65520 and more round to infinity
 		return sign | 0x7c00
 	case b < 0x38800000: // below the least normal half: count units of 2^-24

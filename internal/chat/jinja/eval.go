@@ -12,7 +12,7 @@ func (x nameExpr) eval(_ *run, s *scope) (any, error) {
 	if v, ok := s.get(x.name); ok {
 		return v, nil
 	}
-	return undefined{x.name}, nil
+	return undefined(x), nil
 }
 
 func (x *listExpr) eval(r *run, s *scope) (any, error) {
@@ -227,7 +227,7 @@ func intOp(op string, a, b int64) (any, error) {
 		if a == 0 || b == 0 {
 			return int64(0), nil
 		}
-		if c := a * b; c/b == a && !(a == -1 && b == math.MinInt64) && !(b == -1 && a == math.MinInt64) {
+		if c := a * b; c/b == a && (a != -1 || b != math.MinInt64) && (b != -1 || a != math.MinInt64) {
 			return c, nil
 		}
 	case "/", "//", "%":

@@ -1,7 +1,6 @@
 package jinja
 
 import (
-	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -43,6 +42,7 @@ func ordered(t *testing.T, raw jsontext.Value) any {
 			require.NoError(t, json.Unmarshal(raw, &n))
 			return n
 		}
+	default:
 	}
 	var v any
 	require.NoError(t, json.Unmarshal(raw, &v))
@@ -101,7 +101,7 @@ func TestBombsAreStopped(t *testing.T) {
 	} {
 		_, err := render(source, nil)
 		var limit *LimitError
-		require.True(t, errors.As(err, &limit), "%.60s: %v", source, err)
+		require.ErrorAs(t, err, &limit, "%.60s", source)
 	}
 }
 

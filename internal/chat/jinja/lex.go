@@ -325,7 +325,7 @@ func unescape(b *strings.Builder, s string) int {
 			}
 			v = v<<4 | d
 		}
-		b.WriteRune(rune(v)) //nolint:gosec // an invalid rune becomes U+FFFD
+		b.WriteRune(rune(v))
 		return n + 1
 	}
 	b.WriteByte('\\')

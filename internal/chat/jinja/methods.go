@@ -126,7 +126,7 @@ func mapped(f func(string) string) methodFunc {
 	})
 }
 
-func stripped(space, set func(s string, cut string) string) methodFunc {
+func stripped(space, set func(s, cut string) string) methodFunc {
 	return onString(0, func(_ *run, s string, args []string) (any, error) {
 		if len(args) > 0 {
 			return set(s, args[0]), nil

@@ -3,6 +3,7 @@ package jinja
 import (
 	"slices"
 	"strconv"
+	"strings"
 )
 
 type parser struct {
@@ -522,11 +523,12 @@ func (p *parser) primary() expr {
 		}
 		return nameExpr{t.text}
 	case tokString:
-		s := t.text
+		var s strings.Builder
+		s.WriteString(t.text)
 		for p.peek().kind == tokString { // neighbours are one string
-			s += p.next().text
+			s.WriteString(p.next().text)
 		}
-		return literal{s}
+		return literal{s.String()}
 	case tokInt:
 		n, err := strconv.ParseInt(t.text, 10, 64)
 		if err != nil {

@@ -151,12 +151,11 @@ func (k *Kernels) quantizeRow(f *form, x []float32, row int) bool {
 	n := len(x)
 	q, d := f.q[row*n:(row+1)*n], f.d[row*(n/f.block):(row+1)*(n/f.block)]
 	sums := f.sums[row*(n/32) : (row+1)*(n/32)]
-	ok := true
+	quantize := quantizeReference
 	if k.impl == kernel.AVX2 {
-		ok = quantizeAVX2(q, d, sums, x, f.block)
-	} else {
-		ok = quantizeReference(q, d, sums, x, f.block)
+		quantize = quantizeAVX2
 	}
+	ok := quantize(q, d, sums, x, f.block)
 	if f.block == quant.Block256 {
 		sum16(f.sums16[row*(n/16):(row+1)*(n/16)], q)
 	}

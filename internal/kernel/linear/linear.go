@@ -55,14 +55,9 @@ func (m *Matrix) Slice(lo, hi int) Matrix {
 	return Matrix{Type: m.Type, Rows: hi - lo, Cols: m.Cols, Data: m.Data[lo*n : hi*n]}
 }
 
-// Scratch is the memory that one worker needs to multiply. It grows to what
-// the largest product needs and is then reused.
-type Scratch struct {
-	rows    []int16   // rows of weights as integers, before they are packed
-	weights []byte    // a packed panel of weights
-	inputs  []byte    // packed panels of activations
-	tile    []float32 // a tile of outputs
-}
+// Scratch is the memory that one worker needs to multiply. The reference needs
+// none; it is the seam for implementations that pack panels.
+type Scratch struct{}
 
 // Kernels multiplies with one implementation.
 type Kernels struct {

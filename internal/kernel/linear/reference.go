@@ -74,7 +74,7 @@ func (w *block32) unpack(t quant.Type, b []byte) {
 	w.d, w.hasMin = quant.Half(b, 0), false
 	offset := uint8(0)
 	switch t {
-	case quant.Q8_0:
+	default: // Q8_0
 		copy(u[:], b[2:])
 	case quant.Q4_0:
 		quant.Nibbles(&u, b[2:])
@@ -131,7 +131,7 @@ type block256 struct {
 func (w *block256) unpack(t quant.Type, b []byte) {
 	var u [256]uint8
 	switch t {
-	case quant.Q4_K:
+	default: // Q4_K
 		quant.UnpackQ4K(&u, b)
 	case quant.Q5_K:
 		quant.UnpackQ5K(&u, b)

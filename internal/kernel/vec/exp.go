@@ -59,3 +59,7 @@ func power2(n int32) float32 { return math.Float32frombits(uint32(n+127) << 23) 
 // Log32 is the natural logarithm of a positive x, computed in float64 and
 // rounded once. It is -Inf at zero, NaN below, +Inf at +Inf.
 func Log32(x float32) float32 { return float32(log64(float64(x))) }
+
+// Log is the natural logarithm in float64, for what is computed once when a
+// model is built. Its bits are the same on every processor.
+func Log(x float64) float64 { return log64(x) }

@@ -88,7 +88,7 @@ func (b *moeBuffers) row(r int) []hser.Choice {
 func (b *moeBuffers) group(layer int) {
 	b.order, b.slots = grow(b.order, len(b.chosen)), grow(b.slots, len(b.chosen))
 	for i := range b.order {
-		b.order[i] = int32(i) //nolint:gosec // choices of a batch are far fewer than 2^31
+		b.order[i] = int32(i)
 	}
 	slices.SortFunc(b.order, func(i, j int32) int {
 		if d := int(b.chosen[i].Index) - int(b.chosen[j].Index); d != 0 {
@@ -98,7 +98,7 @@ func (b *moeBuffers) group(layer int) {
 	})
 	b.ids, b.runs = b.ids[:0], b.runs[:0]
 	for at, i := range b.order {
-		at := int32(at) //nolint:gosec // see above
+		at := int32(at)
 		b.slots[i] = at
 		id := expert.ID{Layer: int32(layer), Index: b.chosen[i].Index} //nolint:gosec // a layer's number
 		if n := len(b.ids); n == 0 || b.ids[n-1] != id {

@@ -58,7 +58,7 @@ func (s *suite) read(t *testing.T, p []byte, off int) {
 }
 
 func (s *suite) ranges(t *testing.T) {
-	rnd, align := rand.New(rand.NewPCG(1, 1)), s.rung.Align() //nolint:gosec // a test repeats what it draws
+	rnd, align := rand.New(rand.NewPCG(1, 1)), s.rung.Align()
 	for range 100 {
 		s.read(t, buffer(t, (1+rnd.IntN(200_000)+align-1)/align*align), rnd.IntN(len(s.data))/align*align)
 	}
