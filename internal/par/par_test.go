@@ -11,7 +11,7 @@ import (
 func TestRunCallsEveryWorkerOnce(t *testing.T) {
 	for _, n := range []int{1, 2, 3, 8} {
 		p := New(n)
-		for range 2000 {
+		for range 500 {
 			calls := make([]atomic.Int32, n)
 			p.Run(func(w int) { calls[w].Add(1) })
 			for w := range calls {
