@@ -3,8 +3,11 @@ package expert
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -14,6 +17,8 @@ import (
 	"github.com/lite-llm/lite/internal/base"
 	"github.com/lite-llm/lite/internal/expert/policy"
 	"github.com/lite-llm/lite/internal/rung/dram"
+	"github.com/lite-llm/lite/internal/rung/nvme"
+	"github.com/lite-llm/lite/internal/vfs"
 )
 
 // TestEveryBudgetGivesTheSameBytes walks from a thrashing cache to one that
@@ -335,4 +340,43 @@ func BenchmarkLease(b *testing.B) {
 		cycle(c, ids)
 	}
 	require.NoError(b, c.Close())
+}
+
+// BenchmarkMiss measures what a cache reads from a file that it cannot hold: 8
+// experts of 1 MiB at a time, past the page cache where the system can.
+func BenchmarkMiss(b *testing.B) {
+	const size, count = 1 << 20, 64
+	name := filepath.Join(b.TempDir(), "model")
+	require.NoError(b, os.WriteFile(name, make([]byte, size*count+4096), 0o600))
+	obj := base.Object{Name: name, Size: size*count + 4096}
+	p := Pool{Count: count}
+	for i := range int64(2) { // gate and up, and down; off every alignment
+		p.Parts = append(p.Parts, base.Range{Object: obj, Off: 96 + i*count*size/2, Len: count * size / 2})
+		p.Sizes = append(p.Sizes, size/2)
+	}
+	for _, depth := range []int{1, 4, 8} {
+		b.Run(fmt.Sprintf("depth=%d", depth), func(b *testing.B) {
+			r, err := nvme.Open(vfs.OS{}, []base.Object{obj}, true)
+			if _, refused := errors.AsType[*vfs.DirectError](err); refused {
+				r, err = nvme.Open(vfs.OS{}, []base.Object{obj}, false)
+			}
+			require.NoError(b, err)
+			c, err := New(Options{Rung: r, Layout: Layout{{p}}, Budget: 10 * base.MiB, Depth: depth})
+			require.NoError(b, err)
+			b.SetBytes(8 * size)
+			b.ReportAllocs()
+			turn := int32(0)
+			ids := make([]ID, 8)
+			for b.Loop() {
+				for i := range ids {
+					ids[i] = ID{Index: turn % count}
+					turn++
+				}
+				cycle(c, ids)
+			}
+			b.ReportMetric(100*c.Stats().HitRate(), "%hits")
+			require.NoError(b, c.Close())
+			require.NoError(b, r.Close())
+		})
+	}
 }

@@ -16,6 +16,10 @@
 //	topics    LRU      0    52    63    80    92
 //	          LRFU    31    48    65    81    92
 //
+// The trained model tiny, read from a file, with 1.3, 2.3, 4.4 and 6.5 of the 11
+// MB of its experts resident, hits 0, 22, 39 and 76 percent under LRU, and 19,
+// 31, 56 and 81 under LRFU.
+//
 // Where routing has no memory and no favourites nothing helps: hits are the
 // fraction that is resident. Where it has favourites, an expert's count of uses
 // tells more than its last one, and the more so the less fits: a token passes
