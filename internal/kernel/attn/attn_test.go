@@ -186,3 +186,16 @@ func BenchmarkAttend(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkPut(b *testing.B) {
+	const dim = 128
+	for _, e := range []Elem{F16, BF16, F32} {
+		b.Run("elem="+e.String(), func(b *testing.B) {
+			x, k, v := row(normal(13), dim), make([]byte, KeyBytes(e, dim)), make([]byte, ValueBytes(e, dim))
+			for b.Loop() {
+				PutKey(k, e, 5, x)
+				PutValue(v, e, 5, x)
+			}
+		})
+	}
+}

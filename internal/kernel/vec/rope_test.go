@@ -38,8 +38,7 @@ func TestRopeRotates(t *testing.T) {
 }
 
 // TestRopeIsExactFarOut compares angles at positions where a float32 angle
-// would have lost the turn, with math/big-like care: the reduction of math.Cos
-// is exact.
+// would have lost the turn. The reduction of math.Cos is exact there.
 func TestRopeIsExactFarOut(t *testing.T) {
 	rope, err := NewRope(RopeConfig{Dims: 128, Base: 1e6})
 	require.NoError(t, err)
