@@ -5,8 +5,8 @@ import (
 	"errors"
 	"math"
 
-	"github.com/lite-llm/lite/internal/engine"
 	"github.com/lite-llm/lite/internal/expert"
+	"github.com/lite-llm/lite/internal/hser"
 	"github.com/lite-llm/lite/internal/tokenizer"
 )
 
@@ -56,7 +56,7 @@ func (m *Model) Evaluate(ctx context.Context, tierSet, text string, window int, 
 	shares := m.countShares()
 	defer func() { m.routed = nil }()
 	for i := range n {
-		nll, active, err := m.window(ctx, set.Name, tokens[i*window:(i+1)*window])
+		nll, active, err := m.window(ctx, set, tokens[i*window:(i+1)*window])
 		if err != nil {
 			return nil, err
 		}
@@ -79,31 +79,16 @@ func (m *Model) Evaluate(ctx context.Context, tierSet, text string, window int, 
 
 // window returns the mean negative log-likelihood of the second half of the
 // tokens, each predicted by those before it.
-func (m *Model) window(ctx context.Context, tierSet string, tokens []int32) (nll float64, active int64, err error) {
-	set, err := m.m.Set(tierSet)
-	if err != nil {
-		return 0, 0, err
-	}
-	seq := m.pool.NewSequence()
-	defer seq.Close()
+func (m *Model) window(ctx context.Context, set *hser.TierSet, tokens []int32) (nll float64, active int64, err error) {
 	half, scored := len(tokens)/2, 0
-	for at := 0; at < len(tokens)-1; {
-		n := min(m.plan.Chunk, len(tokens)-1-at)
-		jobs := []engine.Job{{Seq: seq, Set: set, Tokens: tokens[at : at+n], Want: engine.WantAll}}
-		err := m.eng.Step(ctx, jobs, func(_, pos int, logits []float32) error {
-			if pos >= half {
-				nll -= logProbability(logits, tokens[pos+1])
-				scored++
-			}
-			return nil
-		})
-		if err = errors.Join(err, jobs[0].Err); err != nil {
-			return 0, 0, err
+	active, err = m.forward(ctx, set, tokens[:len(tokens)-1], func(pos int, logits []float32) error {
+		if pos >= half {
+			nll -= logProbability(logits, tokens[pos+1])
+			scored++
 		}
-		active = max(active, jobs[0].Active)
-		at += n
-	}
-	return nll / float64(scored), active, nil
+		return nil
+	})
+	return nll / float64(scored), active, err
 }
 
 // logProbability is the log of a token's probability. It is a measurement, not

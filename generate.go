@@ -78,7 +78,7 @@ func (s *Session) Generate(ctx context.Context, r Request) *Generation {
 		g.set, g.err = s.m.m.Set(r.TierSet)
 	}
 	if g.err == nil {
-		g.sampler, g.err = sample.New(r.options(), g.prompt)
+		g.sampler, g.err = sample.New(r.options(s.m.opt.kernels), g.prompt)
 	}
 	if room := s.m.plan.Context; g.err == nil && len(g.prompt) > room {
 		g.err = &kv.FullError{Need: len(g.prompt), Have: room}

@@ -2,6 +2,7 @@ package lite
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"github.com/lite-llm/lite/internal/expert"
@@ -54,10 +55,10 @@ func loadTrunk(ctx context.Context, w *weights.Model, tensors []model.Tensor, r 
 		for k := int64(0); k < span; k += piece {
 			jobs = append(jobs, readJob{info, slab[at+k : at+min(k+piece, span)], info.Range.Off - lead + k})
 		}
-		at += alignedSpan(info.Range.Len, a)
+		at += rung.Superset(info.Range.Len, r.Align())
 	}
 	if err := readAll(ctx, r, jobs); err != nil {
-		return nil, err
+		return nil, errors.Join(err, t.close())
 	}
 	return t, nil
 }
@@ -92,18 +93,10 @@ func readAll(ctx context.Context, r rung.Rung, jobs []readJob) error {
 	return context.Cause(ctx)
 }
 
-// alignedSpan is the most memory that the aligned superset of n bytes takes.
-func alignedSpan(n, align int64) int64 {
-	if align == 1 {
-		return (n + 63) / 64 * 64
-	}
-	return (n+align-1)/align*align + align
-}
-
 // trunkBytes is the memory that a trunk takes when its reads are aligned.
 func trunkBytes(tensors []model.Tensor, align int) (n int64) {
 	for _, t := range tensors {
-		n += alignedSpan(t.Bytes, int64(align))
+		n += rung.Superset(t.Bytes, align)
 	}
 	return n
 }

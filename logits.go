@@ -43,6 +43,14 @@ func (m *Model) Logits(ctx context.Context, tierSet string, tokens []int32, each
 		}
 		defer func() { m.routed = nil }()
 	}
+	_, err = m.forward(ctx, set, tokens, each)
+	return err
+}
+
+// forward passes tokens through the model from an empty context, in chunks, and
+// calls each with the logits of every position. It returns the most parameters
+// that a token executed. m.mu is held.
+func (m *Model) forward(ctx context.Context, set *hser.TierSet, tokens []int32, each func(position int, logits []float32) error) (active int64, err error) {
 	seq := m.pool.NewSequence()
 	defer seq.Close()
 	for len(tokens) > 0 {
@@ -53,9 +61,10 @@ func (m *Model) Logits(ctx context.Context, tierSet string, tokens []int32, each
 			err = jobs[0].Err
 		}
 		if err != nil {
-			return err
+			return 0, err
 		}
+		active = max(active, jobs[0].Active)
 		tokens = tokens[n:]
 	}
-	return nil
+	return active, nil
 }

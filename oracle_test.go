@@ -2,7 +2,6 @@ package lite_test
 
 import (
 	"context"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -13,21 +12,8 @@ import (
 
 	"github.com/lite-llm/lite"
 	"github.com/lite-llm/lite/internal/oracle"
+	"github.com/lite-llm/lite/internal/oracle/oracletest"
 )
-
-// oracleDir is the oracle's directory. Without it the test is skipped, except
-// where CI says that it must be there.
-func oracleDir(t *testing.T) string {
-	t.Helper()
-	dir, ok := oracle.Dir(".")
-	if !ok {
-		if os.Getenv("LITE_ORACLE") != "" {
-			t.Fatalf("LITE_ORACLE names %s, where there is no oracle", dir)
-		}
-		t.Skip("no oracle here: set LITE_ORACLE to the directory of an independent engine's results")
-	}
-	return dir
-}
 
 // run is what a model computes for the oracle's tokens.
 type run struct {
@@ -82,7 +68,7 @@ func argmax(x []float32) int32 {
 // TestOracleF32 holds models of every family with F32 weights and F32 KV to
 // the engine: logits within 2e-5 and every choice of experts equal.
 func TestOracleF32(t *testing.T) {
-	dir := oracleDir(t)
+	dir := oracletest.Dir(t, ".")
 	for _, name := range []string{
 		"llama", "olmoe", "qwen2moe", "qwen3moe", "qwen3moe-long", "deepseek2", "deepseek2-lite", "deepseek2-long",
 		"stories260K", "stories260K-moe4x2", "stories260K-moe4x2-n10",
@@ -107,7 +93,7 @@ func TestOracleF32(t *testing.T) {
 // TestOracleQuantised holds every block format to the engine's results with
 // the same weights decoded: within 6 % up to the first flip of an expert.
 func TestOracleQuantised(t *testing.T) {
-	dir := oracleDir(t)
+	dir := oracletest.Dir(t, ".")
 	for _, name := range []string{
 		"llama.Q8_0", "qwen2moe.Q8_0", "deepseek2.Q8_0", "qwen3moe.F16", "qwen3moe.BF16", "qwen3moe.Q8_0",
 		"qwen3moe.Q4_0", "qwen3moe.Q4_1", "qwen3moe.Q5_0", "qwen3moe.Q5_1", "qwen3moe.Q4_K_M", "qwen3moe.Q6_K", "qwen3moe-wide.Q4_K_M",

@@ -3,6 +3,7 @@ package lite
 import (
 	"errors"
 
+	"github.com/lite-llm/lite/internal/kernel"
 	"github.com/lite-llm/lite/internal/sample"
 )
 
@@ -58,11 +59,12 @@ type Sampling struct {
 	Bias map[int32]float32
 }
 
-func (s *Sampling) options() sample.Options {
+// options are the sampler's, computed with the given kernels.
+func (s *Sampling) options(k kernel.Impl) sample.Options {
 	return sample.Options{
 		Seed: s.Seed, Temperature: s.Temperature, TopK: s.TopK, TopP: s.TopP, MinP: s.MinP,
 		RepeatPenalty: s.RepeatPenalty, PresencePenalty: s.PresencePenalty, FrequencyPenalty: s.FrequencyPenalty,
-		Bias: s.Bias,
+		Bias: s.Bias, Kernels: k,
 	}
 }
 

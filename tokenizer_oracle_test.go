@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/lite-llm/lite/internal/oracle"
+	"github.com/lite-llm/lite/internal/oracle/oracletest"
 	"github.com/lite-llm/lite/internal/tokenizer"
 	"github.com/lite-llm/lite/internal/vfs"
 	"github.com/lite-llm/lite/internal/weights/gguf"
@@ -18,11 +18,7 @@ import (
 // TestTokenizerOracle holds the tokenizers to an independent engine's results
 // on real vocabularies.
 func TestTokenizerOracle(t *testing.T) {
-	dir, ok := oracle.Dir(".")
-	if !ok {
-		t.Skip("no oracle here: set LITE_ORACLE to the directory of an independent engine's results")
-	}
-	files, err := filepath.Glob(filepath.Join(dir, "tokenizer", "*.gguf"))
+	files, err := filepath.Glob(filepath.Join(oracletest.Dir(t, "."), "tokenizer", "*.gguf"))
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
 	for _, path := range files {

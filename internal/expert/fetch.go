@@ -5,6 +5,7 @@ import (
 
 	"github.com/lite-llm/lite/internal/base"
 	"github.com/lite-llm/lite/internal/expert/policy"
+	"github.com/lite-llm/lite/internal/rung"
 )
 
 // job is a read: one part of an expert, or several that adjoin.
@@ -170,7 +171,7 @@ func (c *Cache) fetch(e *entry, slot []byte, q *queue) {
 		}
 		span := round(lead+n, c.align)
 		q.push(job{e: e, obj: first.Object, p: slot[at : at+span : at+span], off: first.Off - lead})
-		at = round(at+span, lineSize)
+		at = round(at+span, rung.LineSize)
 		e.left++
 	}
 }

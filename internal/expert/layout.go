@@ -7,6 +7,7 @@ import (
 
 	"github.com/lite-llm/lite/internal/base"
 	"github.com/lite-llm/lite/internal/memory"
+	"github.com/lite-llm/lite/internal/rung"
 )
 
 // Pool is a run of experts of one shape at a layer, with canonical indices
@@ -160,24 +161,13 @@ func (l Layout) Floor(align int) int64 {
 // one (a HeldError).
 const MinSlots = 2
 
-// lineSize is what parts are aligned to when reads are not.
-const lineSize = 64
-
 // slotBytes is the memory of an expert of the pool, whose parts are read as
 // their aligned supersets: in whole pages, which is what the system gives.
 func (p *Pool) slotBytes(align int) (n int64) {
 	for _, size := range p.Sizes {
-		n += padded(size, align)
+		n += rung.Superset(size, align)
 	}
 	return round(n, int64(memory.PageSize()))
-}
-
-// padded is the most bytes that the aligned superset of size bytes takes.
-func padded(size int64, align int) int64 {
-	if align == 1 {
-		return round(size, lineSize)
-	}
-	return round(size, int64(align)) + int64(align)
 }
 
 // round rounds up to a multiple of a power of two.

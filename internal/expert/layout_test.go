@@ -8,6 +8,7 @@ import (
 
 	"github.com/lite-llm/lite/internal/base"
 	"github.com/lite-llm/lite/internal/memory"
+	"github.com/lite-llm/lite/internal/rung"
 )
 
 func TestRange(t *testing.T) {
@@ -76,7 +77,7 @@ func TestSlots(t *testing.T) {
 			require.Zero(t, n%page)
 		}
 		// Three parts, each with a beginning and an end that are not its own.
-		require.Equal(t, round(3*(round(9001, max(int64(align), lineSize))+int64(align-1)), page), large)
+		require.Equal(t, round(3*(round(9001, max(int64(align), rung.LineSize))+int64(align-1)), page), large)
 	}
 }
 

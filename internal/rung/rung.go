@@ -80,6 +80,20 @@ func (e *ReadError) Error() string {
 // Unwrap returns the cause.
 func (e *ReadError) Unwrap() error { return e.Err }
 
+// LineSize is what bytes begin at multiples of in memory when reads need no
+// alignment.
+const LineSize = 64
+
+// Superset is the most memory that the aligned superset of n bytes takes,
+// wherever they begin.
+func Superset(n int64, align int) int64 {
+	unit, lead := int64(align), int64(align)
+	if align == 1 {
+		unit, lead = LineSize, 0
+	}
+	return (n+unit-1)/unit*unit + lead
+}
+
 // Span is how many of the n bytes from off on the object has. The error is a
 // *ReadError of ErrOutside when the read begins outside of it.
 func Span(obj base.Object, off int64, n int) (int, error) {

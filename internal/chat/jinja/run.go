@@ -76,13 +76,22 @@ func (r *run) block(body []node, s *scope) (flow, error) {
 	return flowNext, nil
 }
 
-// write appends to the output.
+// emit appends to the output.
 func (r *run) emit(s string) error {
 	if err := r.charge(len(s)); err != nil {
 		return err
 	}
 	r.out.WriteString(s)
 	return nil
+}
+
+// print writes a value to the output.
+func (r *run) print(v any) error {
+	text, err := r.str(v)
+	if err != nil {
+		return err
+	}
+	return r.emit(text)
 }
 
 // capture runs statements and returns their output instead of writing it.
@@ -109,11 +118,7 @@ func (n outputNode) exec(r *run, s *scope) (flow, error) {
 	if err != nil {
 		return flowNext, err
 	}
-	text, err := r.str(v)
-	if err != nil {
-		return flowNext, err
-	}
-	return flowNext, r.emit(text)
+	return flowNext, r.print(v)
 }
 
 func (n ifNode) exec(r *run, s *scope) (flow, error) {
@@ -154,10 +159,7 @@ func (n filterNode) exec(r *run, s *scope) (flow, error) {
 	if err != nil {
 		return flowNext, err
 	}
-	if text, err = r.str(v); err != nil {
-		return flowNext, err
-	}
-	return flowNext, r.emit(text)
+	return flowNext, r.print(v)
 }
 
 // apply runs a chain of filters.
@@ -297,9 +299,5 @@ func (n callNode) exec(r *run, s *scope) (flow, error) {
 	if err != nil {
 		return flowNext, err
 	}
-	text, err := r.str(v)
-	if err != nil {
-		return flowNext, err
-	}
-	return flowNext, r.emit(text)
+	return flowNext, r.print(v)
 }

@@ -281,18 +281,11 @@ func hex(c rune, width int) string {
 // number returns v as a float64, for arithmetic and comparison; a bool is 0
 // or 1, as in Python.
 func number(v any) (float64, bool) {
-	switch v := v.(type) {
-	case bool:
-		if v {
-			return 1, true
-		}
-		return 0, true
-	case int64:
-		return float64(v), true
-	case float64:
-		return v, true
+	if n, ok := integer(v); ok {
+		return float64(n), true
 	}
-	return 0, false
+	f, ok := v.(float64)
+	return f, ok
 }
 
 // integer returns v as an int64 if it is an int or a bool.

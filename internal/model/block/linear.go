@@ -46,7 +46,7 @@ func (t *mulTask) run(st *Step, w int) {
 			continue
 		}
 		// A job of rows [lo, hi) writes them from its dst on, hence the shift.
-		st.Linear.Mul(j.dst, j.ldd, rowsOf(j.w, j.lo, j.hi), t.in, lo, hi, &st.workers[w].linear)
+		st.Linear.Mul(j.dst, j.ldd, j.w.Slice(j.lo, j.hi), t.in, lo, hi, &st.workers[w].linear)
 		if j.bias != nil {
 			for r := range t.in.Len() {
 				row := j.dst[r*j.ldd:]
@@ -93,15 +93,4 @@ func (st *Step) failNonFinite() {
 		}
 		w.bad = w.bad[:0]
 	}
-}
-
-// rowsOf is the matrix of rows [lo, hi) of m.
-func rowsOf(m linear.Matrix, lo, hi int) linear.Matrix {
-	if lo == 0 && hi == m.Rows {
-		return m
-	}
-	row := len(m.Data) / m.Rows
-	m.Data = m.Data[lo*row : hi*row]
-	m.Rows = hi - lo
-	return m
 }

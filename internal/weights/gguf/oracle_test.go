@@ -7,30 +7,15 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/lite-llm/lite/internal/oracle/oracletest"
 	"github.com/lite-llm/lite/internal/vfs"
 	"github.com/lite-llm/lite/internal/weights"
 )
 
-// oracle is the directory of models made by another engine, named by
-// LITE_ORACLE. Without it the test is skipped, and fails in CI.
-func oracle(t testing.TB) string {
-	dir := os.Getenv("LITE_ORACLE")
-	if dir == "" {
-		dir = "../../../../shared/oracle"
-	}
-	if _, err := os.Stat(dir); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("the oracle is not there, and CI must have it: %v", err)
-		}
-		t.Skipf("skipped: the oracle is not there: %v", err)
-	}
-	return dir
-}
-
 // TestOracle reads every file of the oracle: all architectures, all block
 // types, vocabularies without tensors.
 func TestOracle(t *testing.T) {
-	paths, err := filepath.Glob(filepath.Join(oracle(t), "*", "*.gguf"))
+	paths, err := filepath.Glob(filepath.Join(oracletest.Dir(t, "../../.."), "*", "*.gguf"))
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, len(paths), 40)
 	for _, path := range paths {
@@ -66,7 +51,7 @@ func TestOracle(t *testing.T) {
 }
 
 func BenchmarkVocabulary(b *testing.B) {
-	path := filepath.Join(oracle(b), "tokenizer", "ggml-vocab-llama-bpe.gguf")
+	path := filepath.Join(oracletest.Dir(b, "../../.."), "tokenizer", "ggml-vocab-llama-bpe.gguf")
 	info, err := os.Stat(path)
 	require.NoError(b, err)
 	b.SetBytes(info.Size())
