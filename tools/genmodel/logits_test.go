@@ -8,12 +8,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/lite-llm/lite"
+	"github.com/lite-llm/lite/internal/weights/synth"
 )
 
 // TestLogits runs a model of every family: its logits must be finite and about
 // as far apart as the output head makes them.
 func TestLogits(t *testing.T) {
-	for _, family := range sortedKeys(families) {
+	for _, family := range synth.Families() {
 		for _, mix := range []string{"F32", "Q4_K_M"} {
 			t.Run(family+"/"+mix, func(t *testing.T) {
 				m, err := lite.Open(makeModel(t, "--family", family, "--quant", mix), lite.Options{Threads: 1, Context: 16})

@@ -14,13 +14,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 	"strings"
 
 	"golang.org/x/term"
 
 	"github.com/lite-llm/lite/internal/base"
 	"github.com/lite-llm/lite/internal/weights/gguf"
+	"github.com/lite-llm/lite/internal/weights/synth"
 )
 
 func main() {
@@ -34,12 +34,10 @@ func main() {
 
 // options are the flags.
 type options struct {
-	out          string
-	seed         uint64
-	skew, router float64
-	split        base.ByteSize
-	shape        Shape
-	mix          Mix
+	out    string
+	split  base.ByteSize
+	shape  synth.Shape
+	random synth.Options
 }
 
 // run writes the model that args describe.
@@ -48,23 +46,22 @@ func run(args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	m, err := newModel(o.shape, o.mix, o.seed, o.router, o.skew)
+	m, err := synth.New(o.shape, o.random)
 	if err != nil {
 		return err
 	}
 	total := int64(0)
-	for _, t := range m.infos {
+	for _, t := range m.Infos() {
 		n, err := t.Bytes()
 		if err != nil {
 			return err
 		}
 		total += n
 	}
-	g := &generator{model: m, seed: o.seed, workers: runtime.GOMAXPROCS(0), wrote: progress(stderr, total)}
-	if err := write(o, m, g); err != nil {
+	if err := write(o, m, m.Data(progress(stderr, total))); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(stdout, "%s: %s in %d tensors\n", o.out, base.ByteSize(total), len(m.infos))
+	_, err = fmt.Fprintf(stdout, "%s: %s in %d tensors\n", o.out, base.ByteSize(total), len(m.Infos()))
 	return err
 }
 
@@ -74,21 +71,21 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	o := &options{}
 	fs := flag.NewFlagSet("genmodel", flag.ContinueOnError)
 	fs.SetOutput(stderr)
-	family := fs.String("family", "", "family: "+strings.Join(sortedKeys(families), ", "))
-	shape := fs.String("shape", "tiny", "named shape: tiny, "+strings.Join(sortedKeys(shapes), ", "))
+	family := fs.String("family", "", "family: "+strings.Join(synth.Families(), ", "))
+	shape := fs.String("shape", "tiny", "named shape: tiny, "+strings.Join(synth.Shapes(), ", "))
 	mix := fs.String("quant", "Q4_K_M", "block format of matrices, or a mix of them")
 	fs.StringVar(&o.out, "out", "", "file to write; the start of the names with --split")
-	fs.Uint64Var(&o.seed, "seed", 1, "seed of all that is random")
-	fs.Float64Var(&o.skew, "skew", 0, "how unevenly experts are chosen: rows of routing heads are scaled by exp(skew·z)")
-	fs.Float64Var(&o.router, "router", 2, "standard deviation of routing scores")
+	fs.Uint64Var(&o.random.Seed, "seed", 1, "seed of all that is random")
+	fs.Float64Var(&o.random.Skew, "skew", 0, "how unevenly experts are chosen: rows of routing heads are scaled by exp(skew·z)")
+	fs.Float64Var(&o.random.Router, "router", 2, "standard deviation of routing scores")
 	tied := fs.Bool("tied", false, "use the embedding as the output head")
 	tiers := fs.String("tiers", "", "lite: NAME:HIDDEN:GROUPSxEXPERTS,… smallest first")
 	split := fs.String("split", "", "write several files of at most this many bytes of weights, such as 1GiB")
-	var changes []func(*Shape) error
-	for _, f := range ints {
-		fs.Func(f.flag, f.usage, func(text string) error {
-			changes = append(changes, func(s *Shape) error { return setInt(f.field(s), text) })
-			return setInt(new(int), text)
+	var changes []func(*synth.Shape) error
+	for _, f := range synth.Fields {
+		fs.Func(f.Flag, f.Usage, func(text string) error {
+			changes = append(changes, func(s *synth.Shape) error { return f.Set(s, text) })
+			return f.Set(&synth.Shape{}, text)
 		})
 	}
 	if err := fs.Parse(args); err != nil {
@@ -98,7 +95,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 		return nil, errors.New("usage: genmodel --family NAME | --shape NAME, --out FILE; --help lists the flags")
 	}
 	var err error
-	if o.shape, err = shapeOf(*shape, *family); err != nil {
+	if o.shape, err = synth.ShapeOf(*shape, *family); err != nil {
 		return nil, err
 	}
 	for _, change := range changes {
@@ -108,7 +105,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	}
 	o.shape.Tied = o.shape.Tied || *tied
 	if *tiers != "" {
-		if o.shape.Tiers, err = parseTiers(*tiers); err != nil {
+		if o.shape.Tiers, err = synth.ParseTiers(*tiers); err != nil {
 			return nil, err
 		}
 	}
@@ -117,24 +114,24 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 			return nil, err
 		}
 	}
-	o.mix, err = parseMix(*mix)
+	o.random.Mix, err = synth.ParseMix(*mix)
 	return o, err
 }
 
 // write writes one file or a split.
-func write(o *options, m *model, g *generator) error {
+func write(o *options, m *synth.Model, data gguf.Data) error {
 	if o.split > 0 {
-		parts, err := gguf.Divide(m.infos, int64(o.split))
+		parts, err := gguf.Divide(m.Infos(), int64(o.split))
 		if err != nil {
 			return err
 		}
-		return gguf.WriteSplit(create, strings.TrimSuffix(o.out, ".gguf"), m.kvs, parts, g.data)
+		return gguf.WriteSplit(create, strings.TrimSuffix(o.out, ".gguf"), m.Keys(), parts, data)
 	}
 	f, err := create(o.out)
 	if err != nil {
 		return err
 	}
-	return errors.Join(gguf.Write(f, m.kvs, m.infos, g.data), f.Close())
+	return errors.Join(gguf.Write(f, m.Keys(), m.Infos(), data), f.Close())
 }
 
 // progress returns a function that shows how much of total has been written, at

@@ -1,4 +1,4 @@
-package main
+package synth
 
 import (
 	"fmt"
@@ -7,7 +7,7 @@ import (
 
 // nativeKeys describe the tiers and three sets of them: the first tier alone,
 // all but the last, and all.
-func nativeKeys(m *model) {
+func nativeKeys(m *Model) {
 	m.number("%.attention.head_count_kv", m.KVHeads)
 	m.number("%.attention.key_length", m.headDim())
 	m.number("%.attention.value_length", m.headDim())
@@ -48,7 +48,7 @@ func nativeKeys(m *model) {
 
 // nativeLayer has a head for the tiers, and for each tier one for its groups,
 // one for its experts, and the experts.
-func nativeLayer(m *model) {
+func nativeLayer(m *Model) {
 	m.attention(false)
 	m.norm("ffn_norm.weight", m.Dim)
 	m.head("ffn_tier_inp.weight", len(m.Tiers))

@@ -1,4 +1,4 @@
-package main
+package synth
 
 import (
 	"errors"
@@ -45,8 +45,9 @@ type Tier struct {
 	FF, Groups, Experts int // Experts are per group
 }
 
-// tinyShape is small enough for a test and has all that the family has.
-func tinyShape(family string) Shape {
+// Tiny is the shape of a model of that family which is small enough for a test and has all
+// that the family has.
+func Tiny(family string) Shape {
 	s := Shape{
 		Family: family, Layers: 2, Dim: 64, Heads: 4, KVHeads: 2, FF: 128, Vocab: 512, Context: 512,
 		RopeBase: 10000, Eps: 1e-5, Experts: 8, ExpertsUsed: 2, ExpertFF: 32, SharedFF: 32,
@@ -115,14 +116,14 @@ func qwen3A3B(layers int) Shape {
 	}
 }
 
-// shapeOf is the named shape for the family, which may be empty if the name
+// ShapeOf is the named shape, "tiny" or one of Shapes, for the family, which may be empty if the name
 // says it.
-func shapeOf(name, family string) (Shape, error) {
+func ShapeOf(name, family string) (Shape, error) {
 	if name == "tiny" {
 		if _, ok := families[family]; !ok {
 			return Shape{}, fmt.Errorf("--family %q is unknown; known: %s", family, strings.Join(sortedKeys(families), ", "))
 		}
-		return tinyShape(family), nil
+		return Tiny(family), nil
 	}
 	s, ok := shapes[name]
 	if !ok {
@@ -134,6 +135,12 @@ func shapeOf(name, family string) (Shape, error) {
 	return s, nil
 }
 
+// Families lists the families.
+func Families() []string { return sortedKeys(families) }
+
+// Shapes lists the names of published models' shapes.
+func Shapes() []string { return sortedKeys(shapes) }
+
 func sortedKeys[V any](m map[string]V) []string {
 	keys := make([]string, 0, len(m))
 	for k := range m {
@@ -143,11 +150,14 @@ func sortedKeys[V any](m map[string]V) []string {
 	return keys
 }
 
-// ints are the fields that a flag can set.
-var ints = []struct {
-	flag, usage string
-	field       func(*Shape) *int
-}{
+// Field is a size that a flag of tools/genmodel can set.
+type Field struct {
+	Flag, Usage string
+	of          func(*Shape) *int
+}
+
+// Fields are all of them.
+var Fields = []Field{
 	{"layers", "number of layers", func(s *Shape) *int { return &s.Layers }},
 	{"dim", "embedding length", func(s *Shape) *int { return &s.Dim }},
 	{"heads", "query heads", func(s *Shape) *int { return &s.Heads }},
@@ -171,19 +181,19 @@ var ints = []struct {
 	{"groups-used", "deepseek2: expert groups per token", func(s *Shape) *int { return &s.GroupsUsed }},
 }
 
-// setInt parses a flag's value into its field.
-func setInt(field *int, text string) error {
+// Set parses a flag's value into its field.
+func (f *Field) Set(s *Shape, text string) error {
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 0 || n > 1<<24 {
 		return errors.New("want a number from 0 to 16777216")
 	}
-	*field = n
+	*f.of(s) = n
 	return nil
 }
 
-// parseTiers reads "xs:32:2x4,s:64:2x4": name, hidden size, groups and experts
+// ParseTiers reads "xs:32:2x4,s:64:2x4": name, hidden size, groups and experts
 // per group of each tier.
-func parseTiers(text string) ([]Tier, error) {
+func ParseTiers(text string) ([]Tier, error) {
 	var tiers []Tier
 	for one := range strings.SplitSeq(text, ",") {
 		t := Tier{}

@@ -1,4 +1,4 @@
-package main
+package synth
 
 import (
 	"fmt"
@@ -17,26 +17,43 @@ type tensor struct {
 	skewed    bool    // a routing head
 }
 
-// model collects the keys and the tensors of a file.
-type model struct {
+// Options say what is random and how.
+type Options struct {
+	Mix  Mix
+	Seed uint64
+	// Router is the standard deviation of routing scores; 0 means 2.
+	Router float64
+	// Skew is how unevenly experts are chosen: rows of routing heads are scaled
+	// by exp(skew·z), z normal.
+	Skew float64
+}
+
+// defaultRouter is the standard deviation of routing scores.
+const defaultRouter = 2
+
+// Model is the description of a file: its keys and its tensors.
+type Model struct {
 	Shape
+	opt    Options
 	arch   string
 	mix    Mix
-	router float64 // standard deviation of routing scores
-	skew   float64
 	layer  int // the one being described, -1 outside
 	kvs    []weights.KV
 	infos  []gguf.Info
 	byName map[string]*tensor
 }
 
-// newModel describes the model of that shape.
-func newModel(s Shape, mix Mix, seed uint64, router, skew float64) (*model, error) {
+// New describes the model of that shape. Nothing random is made before it is
+// written.
+func New(s Shape, opt Options) (*Model, error) {
 	if err := s.check(); err != nil {
 		return nil, err
 	}
-	f := families[s.Family]
-	m := &model{Shape: s, arch: f.arch, mix: mix, router: router, skew: skew, layer: -1, byName: map[string]*tensor{}}
+	if opt.Router == 0 {
+		opt.Router = defaultRouter
+	}
+	f, mix, seed := families[s.Family], opt.Mix, opt.Seed
+	m := &Model{Shape: s, opt: opt, arch: f.arch, mix: mix, layer: -1, byName: map[string]*tensor{}}
 	m.set("general.architecture", f.arch)
 	m.set("general.type", "model")
 	m.set("general.name", fmt.Sprintf("random %s, seed %d", s.Family, seed))
@@ -58,9 +75,15 @@ func newModel(s Shape, mix Mix, seed uint64, router, skew float64) (*model, erro
 	return m, nil
 }
 
+// Keys are the metadata in the order of the file.
+func (m *Model) Keys() []weights.KV { return m.kvs }
+
+// Infos are the tensors in the order of the file.
+func (m *Model) Infos() []gguf.Info { return m.infos }
+
 // embeddingStd is 1, unless the embedding is the output head too: its logits
 // are to have a standard deviation of 3.
-func (m *model) embeddingStd() float64 {
+func (m *Model) embeddingStd() float64 {
 	if m.Tied {
 		return 3 / math.Sqrt(float64(m.Dim))
 	}
@@ -68,7 +91,7 @@ func (m *model) embeddingStd() float64 {
 }
 
 // set adds a key. A leading "%" stands for the architecture's name.
-func (m *model) set(key string, value any) {
+func (m *Model) set(key string, value any) {
 	if rest, ok := strings.CutPrefix(key, "%"); ok {
 		key = m.arch + rest
 	}
@@ -76,13 +99,13 @@ func (m *model) set(key string, value any) {
 }
 
 // number adds a count or a size.
-func (m *model) number(key string, n int) { m.set(key, uint32(n)) } //nolint:gosec // sizes are checked by Shape
+func (m *Model) number(key string, n int) { m.set(key, uint32(n)) } //nolint:gosec // sizes are checked by Shape
 
 // float adds a float.
-func (m *model) float(key string, x float64) { m.set(key, float32(x)) }
+func (m *Model) float(key string, x float64) { m.set(key, float32(x)) }
 
 // common adds the keys that every family has.
-func (m *model) common() {
+func (m *Model) common() {
 	m.number("%.block_count", m.Layers)
 	m.number("%.context_length", m.Context)
 	m.number("%.embedding_length", m.Dim)
@@ -94,7 +117,7 @@ func (m *model) common() {
 }
 
 // add describes a tensor. Inside the layers the name gets their prefix.
-func (m *model) add(name string, t quant.Type, mean, std float64, dims ...int) *tensor {
+func (m *Model) add(name string, t quant.Type, mean, std float64, dims ...int) *tensor {
 	if m.layer >= 0 {
 		name = fmt.Sprintf("blk.%d.%s", m.layer, name)
 	}
@@ -106,18 +129,18 @@ func (m *model) add(name string, t quant.Type, mean, std float64, dims ...int) *
 
 // matrix describes weights over rows of dims[0] values, so that a product with
 // normed values has the standard deviation gain.
-func (m *model) matrix(name string, gain float64, dims ...int) {
+func (m *Model) matrix(name string, gain float64, dims ...int) {
 	t := m.mix.typeOf(name, dims[0], m.layer, &m.Shape)
 	m.add(name, t, 0, gain/math.Sqrt(float64(dims[0])), dims...)
 }
 
 // norm describes the weights of a norm.
-func (m *model) norm(name string, n int) { m.add(name, quant.F32, 1, 0.1, n) }
+func (m *Model) norm(name string, n int) { m.add(name, quant.F32, 1, 0.1, n) }
 
 // bias describes a bias.
-func (m *model) bias(name string, std float64, n int) { m.add(name, quant.F32, 0, std, n) }
+func (m *Model) bias(name string, std float64, n int) { m.add(name, quant.F32, 0, std, n) }
 
 // head describes a routing head over n candidates.
-func (m *model) head(name string, n int) {
-	m.add(name, quant.F32, 0, m.router/math.Sqrt(float64(m.Dim)), m.Dim, n).skewed = true
+func (m *Model) head(name string, n int) {
+	m.add(name, quant.F32, 0, m.opt.Router/math.Sqrt(float64(m.Dim)), m.Dim, n).skewed = true
 }

@@ -1,4 +1,4 @@
-package main
+package synth
 
 import "fmt"
 
@@ -8,8 +8,8 @@ import "fmt"
 type family struct {
 	arch           string // general.architecture
 	tokenizer, pre string // tokenizer.ggml.model and .pre
-	keys           func(m *model)
-	layer          func(m *model)
+	keys           func(m *Model)
+	layer          func(m *Model)
 }
 
 // families by the value of --family.
@@ -31,7 +31,7 @@ func init() { //nolint:gochecknoinits // the functions of the map refer to Shape
 
 // gqaKeys adds what grouped-query attention needs beyond the common keys, and
 // the counts of experts if there are any.
-func gqaKeys(m *model) {
+func gqaKeys(m *Model) {
 	m.number("%.attention.head_count_kv", m.KVHeads)
 	if m.HeadDim > 0 {
 		m.number("%.attention.key_length", m.HeadDim)
@@ -45,7 +45,7 @@ func gqaKeys(m *model) {
 
 // attention describes the norm and the four matrices of grouped-query attention,
 // with biases on the first three if wanted.
-func (m *model) attention(biased bool) {
+func (m *Model) attention(biased bool) {
 	q, kv := m.Heads*m.headDim(), m.KVHeads*m.headDim()
 	m.norm("attn_norm.weight", m.Dim)
 	for _, part := range []struct {
@@ -62,21 +62,21 @@ func (m *model) attention(biased bool) {
 
 // network describes a gated network: kind is "" for a dense one, "_shexp" for a
 // shared one.
-func (m *model) network(kind string, hidden int) {
+func (m *Model) network(kind string, hidden int) {
 	m.matrix(fmt.Sprintf("ffn_gate%s.weight", kind), 1.5, m.Dim, hidden)
 	m.matrix(fmt.Sprintf("ffn_up%s.weight", kind), 1.5, m.Dim, hidden)
 	m.matrix(fmt.Sprintf("ffn_down%s.weight", kind), 1.5, hidden, m.Dim)
 }
 
 // stack describes the experts of a layer, or of a tier of it by its prefix.
-func (m *model) stack(prefix string, hidden, experts int) {
+func (m *Model) stack(prefix string, hidden, experts int) {
 	m.matrix(prefix+"ffn_gate_exps.weight", 1.5, m.Dim, hidden, experts)
 	m.matrix(prefix+"ffn_up_exps.weight", 1.5, m.Dim, hidden, experts)
 	m.matrix(prefix+"ffn_down_exps.weight", 1.5, hidden, m.Dim, experts)
 }
 
 // experts describes a routing head and the experts behind it.
-func (m *model) experts() {
+func (m *Model) experts() {
 	m.head("ffn_gate_inp.weight", m.Experts)
 	m.stack("", m.ExpertFF, m.Experts)
 }

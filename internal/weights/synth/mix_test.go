@@ -1,4 +1,4 @@
-package main
+package synth
 
 import (
 	"testing"
@@ -49,18 +49,18 @@ func TestMix(t *testing.T) {
 		{"Q6_K", "attn_q.weight", 48, 5, tied, quant.F16},
 		{"F32", "attn_q.weight", 7, 5, tied, quant.F32},
 	} {
-		mix, err := parseMix(c.mix)
+		mix, err := ParseMix(c.mix)
 		require.NoError(t, err)
 		require.Equal(t, c.want, mix.typeOf(c.name, c.cols, c.layer, &c.shape), "%s %s %d", c.mix, c.name, c.layer)
 	}
-	_, err := parseMix("Q9")
+	_, err := ParseMix("Q9")
 	require.ErrorContains(t, err, "Q4_K_M")
 }
 
 // TestEveryType holds that each supported format can be asked for by its name.
 func TestEveryType(t *testing.T) {
 	for _, typ := range quant.Types() {
-		mix, err := parseMix(typ.String())
+		mix, err := ParseMix(typ.String())
 		require.NoError(t, err)
 		require.Equal(t, typ, mix.base)
 		require.False(t, mix.more)
@@ -70,9 +70,9 @@ func TestEveryType(t *testing.T) {
 // TestOLMoESize holds the shape to what is known of the published file: its
 // size, and the bytes that a token reads of it.
 func TestOLMoESize(t *testing.T) {
-	mix, err := parseMix("q4_k_m")
+	mix, err := ParseMix("q4_k_m")
 	require.NoError(t, err)
-	m, err := newModel(shapes["olmoe-7b"], mix, 1, 2, 0)
+	m, err := New(shapes["olmoe-7b"], Options{Mix: mix})
 	require.NoError(t, err)
 	total, token := int64(0), int64(0)
 	for _, x := range m.infos {

@@ -1,4 +1,4 @@
-package main
+package synth
 
 import (
 	"fmt"
@@ -36,7 +36,7 @@ func (v *vocabulary) add(text string, kind int32) {
 // tokenizer adds a tokenizer of that kind ("llama" is SPM, "gpt2" BPE). It
 // knows all bytes, and beyond them words of two to six letters, so that the
 // text of a random model can at least be pronounced.
-func (m *model) tokenizer(kind, pre string) error {
+func (m *Model) tokenizer(kind, pre string) error {
 	v := &vocabulary{size: m.Vocab}
 	build := m.bpe
 	if kind == "llama" {
@@ -57,7 +57,7 @@ func (m *model) tokenizer(kind, pre string) error {
 }
 
 // bpe is 256 bytes, three control tokens, and merges.
-func (m *model) bpe(v *vocabulary) {
+func (m *Model) bpe(v *vocabulary) {
 	for b := range 256 {
 		v.add(byteRune(b), tokenNormal)
 	}
@@ -76,7 +76,7 @@ func (m *model) bpe(v *vocabulary) {
 
 // spm is three control tokens, 256 bytes, the printable characters, and words
 // whose score falls with their place.
-func (m *model) spm(v *vocabulary) {
+func (m *Model) spm(v *vocabulary) {
 	v.add("<unk>", tokenUnknown)
 	v.add("<s>", tokenControl)
 	v.add("</s>", tokenControl)

@@ -1,4 +1,4 @@
-package main
+package synth
 
 import (
 	"fmt"
@@ -12,9 +12,9 @@ import (
 
 // tokens returns the metadata of a model of that family and vocabulary.
 func tokens(t *testing.T, family string, n int) weights.Meta {
-	s := tinyShape(family)
+	s := Tiny(family)
 	s.Vocab = n
-	m, err := newModel(s, mixes[0], 1, 2, 0)
+	m, err := New(s, Options{Mix: mixes[0]})
 	require.NoError(t, err)
 	meta, err := weights.NewMeta(m.kvs)
 	require.NoError(t, err)
@@ -67,12 +67,12 @@ func TestUnused(t *testing.T) {
 
 func TestSmallVocabulary(t *testing.T) {
 	for family, least := range map[string]int{"qwen2": 259, "llama": 354} {
-		s := tinyShape(family)
+		s := Tiny(family)
 		s.Vocab = least
-		_, err := newModel(s, mixes[0], 1, 2, 0)
+		_, err := New(s, Options{Mix: mixes[0]})
 		require.NoError(t, err)
 		s.Vocab--
-		_, err = newModel(s, mixes[0], 1, 2, 0)
+		_, err = New(s, Options{Mix: mixes[0]})
 		require.ErrorContains(t, err, fmt.Sprintf("--vocab %d is too small", least-1))
 	}
 }

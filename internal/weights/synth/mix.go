@@ -1,4 +1,4 @@
-package main
+package synth
 
 import (
 	"fmt"
@@ -36,8 +36,8 @@ var mixes = []Mix{
 	{"BF16", quant.BF16, false, 32},
 }
 
-// parseMix returns the mix of that name, in any case.
-func parseMix(name string) (Mix, error) {
+// ParseMix returns the mix of that name, in any case.
+func ParseMix(name string) (Mix, error) {
 	i := slices.IndexFunc(mixes, func(m Mix) bool { return strings.EqualFold(m.Name, name) })
 	if i < 0 {
 		var known []string

@@ -1,4 +1,4 @@
-package main
+package synth
 
 import (
 	"math"
@@ -6,7 +6,7 @@ import (
 	"github.com/lite-llm/lite/internal/quant"
 )
 
-func qwen2moeKeys(m *model) {
+func qwen2moeKeys(m *Model) {
 	gqaKeys(m)
 	m.number("%.expert_feed_forward_length", m.ExpertFF)
 	m.number("%.expert_shared_feed_forward_length", m.SharedFF)
@@ -14,7 +14,7 @@ func qwen2moeKeys(m *model) {
 
 // qwen2Layer is a layer of Qwen2, or of Qwen2-MoE with its shared network under
 // a gate of its own.
-func qwen2Layer(m *model) {
+func qwen2Layer(m *Model) {
 	m.attention(true)
 	m.norm("ffn_norm.weight", m.Dim)
 	if m.Experts == 0 {
@@ -26,7 +26,7 @@ func qwen2Layer(m *model) {
 	m.network("_shexp", m.SharedFF)
 }
 
-func qwen3Keys(m *model) {
+func qwen3Keys(m *Model) {
 	gqaKeys(m)
 	if m.Experts > 0 {
 		m.number("%.expert_feed_forward_length", m.ExpertFF)
@@ -35,7 +35,7 @@ func qwen3Keys(m *model) {
 
 // qwen3Layer is a layer of Qwen3, dense or with experts: each head of queries
 // and keys is normed.
-func qwen3Layer(m *model) {
+func qwen3Layer(m *Model) {
 	m.attention(false)
 	m.norm("attn_q_norm.weight", m.headDim())
 	m.norm("attn_k_norm.weight", m.headDim())

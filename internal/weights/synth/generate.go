@@ -1,4 +1,4 @@
-package main
+package synth
 
 import (
 	"encoding/binary"
@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 
 	"github.com/lite-llm/lite/internal/quant"
@@ -17,14 +18,24 @@ const chunkBytes = 1 << 20
 
 // generator makes the data of a model's tensors.
 type generator struct {
-	model   *model
-	seed    uint64
+	model   *Model
 	workers int
 	// wrote is told of every chunk that has been written.
 	wrote func(n int)
 
 	buffers sync.Pool // of *[]byte, each of chunkBytes
 }
+
+// Data returns what writes each tensor's bytes, made by several workers. Equal
+// options give equal bytes, whatever their number. wrote is told of every
+// chunk; nil when nobody asks.
+func (m *Model) Data(wrote func(n int)) gguf.Data {
+	g := &generator{model: m, workers: runtime.GOMAXPROCS(0), wrote: wrote}
+	return g.data
+}
+
+// Write writes the model as one file.
+func (m *Model) Write(out io.Writer) error { return gguf.Write(out, m.kvs, m.infos, m.Data(nil)) }
 
 // buffer returns n bytes of any content, at most chunkBytes. Memory is reused:
 // fresh pages for every chunk would take longer than filling them.
@@ -43,7 +54,7 @@ func (g *generator) buffer(n int64) *[]byte {
 func (g *generator) rng(name string, part uint64) *rand.PCG {
 	h := fnv.New64a()
 	_, _ = io.WriteString(h, name)
-	return rand.NewPCG(g.seed^h.Sum64(), part)
+	return rand.NewPCG(g.model.opt.Seed^h.Sum64(), part)
 }
 
 // data implements gguf.Data. Chunks are made by several workers and written in
@@ -105,8 +116,8 @@ func (g *generator) router(t *tensor, size int64) []byte {
 	rng := g.rng(t.Name, math.MaxUint64)
 	newBlockSource(quant.F32, size/4, t.mean, t.std, rng).fill(buf, g.rng(t.Name, 0))
 	row := 4 * t.Dims[0]
-	for at := 0; at < len(buf) && g.model.skew != 0; at += row {
-		scale := float32(math.Exp(g.model.skew*normal(rng) - g.model.skew*g.model.skew))
+	for at := 0; at < len(buf) && g.model.opt.Skew != 0; at += row {
+		scale := float32(math.Exp(g.model.opt.Skew*normal(rng) - g.model.opt.Skew*g.model.opt.Skew))
 		for i := at; i < at+row; i += 4 {
 			v := math.Float32frombits(binary.LittleEndian.Uint32(buf[i:]))
 			binary.LittleEndian.PutUint32(buf[i:], math.Float32bits(v*scale))

@@ -1,8 +1,8 @@
-package main
+package synth
 
 // llamaKeys are those of Llama and Mixtral. The latter keeps the size of its
 // experts under feed_forward_length.
-func llamaKeys(m *model) {
+func llamaKeys(m *Model) {
 	gqaKeys(m)
 	m.number("%.rope.dimension_count", m.headDim())
 	if m.Experts > 0 {
@@ -14,7 +14,7 @@ func llamaKeys(m *model) {
 	}
 }
 
-func llamaLayer(m *model) {
+func llamaLayer(m *Model) {
 	m.attention(false)
 	m.norm("ffn_norm.weight", m.Dim)
 	if m.Experts > 0 {

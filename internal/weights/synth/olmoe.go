@@ -1,7 +1,7 @@
-package main
+package synth
 
 // olmoeKeys keep the size of the experts under feed_forward_length.
-func olmoeKeys(m *model) {
+func olmoeKeys(m *Model) {
 	m.FF = m.ExpertFF
 	for i := range m.kvs {
 		if m.kvs[i].Key == "olmoe.feed_forward_length" {
@@ -12,7 +12,7 @@ func olmoeKeys(m *model) {
 }
 
 // olmoeLayer norms queries and keys as whole rows.
-func olmoeLayer(m *model) {
+func olmoeLayer(m *Model) {
 	m.attention(false)
 	m.norm("attn_q_norm.weight", m.Heads*m.headDim())
 	m.norm("attn_k_norm.weight", m.KVHeads*m.headDim())

@@ -1,4 +1,4 @@
-package main
+package synth
 
 // The values of expert_gating_func.
 const (
@@ -9,7 +9,7 @@ const (
 // deepseekKeys describe latent attention as llama.cpp does: one key head of the
 // latent and the rotated part, and the sizes of a head before absorption under
 // names that end in _mla.
-func deepseekKeys(m *model) {
+func deepseekKeys(m *Model) {
 	m.number("%.attention.head_count_kv", 1)
 	m.number("%.attention.key_length", m.KVLora+m.Rot)
 	m.number("%.attention.value_length", m.KVLora)
@@ -44,7 +44,7 @@ func deepseekKeys(m *model) {
 	}
 }
 
-func deepseekLayer(m *model) {
+func deepseekLayer(m *Model) {
 	m.latentAttention()
 	m.norm("ffn_norm.weight", m.Dim)
 	if m.layer < m.DenseLayers {
@@ -60,7 +60,7 @@ func deepseekLayer(m *model) {
 	}
 }
 
-func (m *model) latentAttention() {
+func (m *Model) latentAttention() {
 	queries := m.Heads * (m.Nope + m.Rot)
 	m.norm("attn_norm.weight", m.Dim)
 	if m.QLora > 0 {
