@@ -70,11 +70,11 @@ func Open(path string, o Options) (*Model, error) {
 	if m.w, err = gguf.Open(m.opt.fs, path); err != nil {
 		return nil, err
 	}
-	needs, err := model.Build(source{m.w}, nil)
+	needs, err := model.Build(m.w.Source(), nil)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	if m.text, err = newText(source{m.w}, needs.Vocab); err != nil {
+	if m.text, err = newText(m.w.Source(), needs.Vocab); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if err = m.divide(needs); err != nil {
@@ -102,7 +102,7 @@ func (m *Model) divide(needs *model.Model) error {
 		limit, source = available.Bytes-available.Bytes/10+memory.RSS(), available.Source
 	}
 	debug.FreeOSMemory()
-	layout := layoutOf(m.w, needs)
+	layout := needs.Layout(m.w.Where)
 	align := vfs.DirectAlign
 	all, largest := layout.Slots(align)
 	d := demand{
@@ -157,10 +157,10 @@ func (m *Model) load(needs *model.Model) error {
 	if m.trunk, err = loadTrunk(context.Background(), m.w, needs.Trunk, m.rung); err != nil {
 		return err
 	}
-	if m.m, err = model.Build(source{m.w}, func(name string) []byte { return m.trunk.data[name] }); err != nil {
+	if m.m, err = model.Build(m.w.Source(), func(name string) []byte { return m.trunk.data[name] }); err != nil {
 		return err
 	}
-	m.store, err = expert.New(expert.Options{Rung: m.rung, Layout: layoutOf(m.w, m.m), Budget: base.ByteSize(m.plan.Experts)})
+	m.store, err = expert.New(expert.Options{Rung: m.rung, Layout: m.m.Layout(m.w.Where), Budget: base.ByteSize(m.plan.Experts)})
 	if err != nil {
 		return err
 	}

@@ -5,10 +5,8 @@ import (
 	"errors"
 	"sync"
 
-	"github.com/lite-llm/lite/internal/expert"
 	"github.com/lite-llm/lite/internal/memory"
 	"github.com/lite-llm/lite/internal/model"
-	"github.com/lite-llm/lite/internal/model/block"
 	"github.com/lite-llm/lite/internal/rung"
 	"github.com/lite-llm/lite/internal/weights"
 )
@@ -107,21 +105,4 @@ func (t *trunk) close() error {
 		return nil
 	}
 	return memory.Free(t.slab)
-}
-
-// layoutOf says where the experts of a model are in its files.
-func layoutOf(w *weights.Model, m *model.Model) expert.Layout {
-	l := make(expert.Layout, len(m.Experts))
-	for i, pools := range m.Experts {
-		for _, p := range pools {
-			q := expert.Pool{First: p.First, Count: p.Count}
-			for part := range block.Parts {
-				info, _ := w.Tensor(p.Slabs[part].Name)
-				q.Parts = append(q.Parts, info.Range)
-				q.Sizes = append(q.Sizes, p.Slabs[part].Size)
-			}
-			l[i] = append(l[i], q)
-		}
-	}
-	return l
 }

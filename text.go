@@ -5,6 +5,7 @@ import (
 
 	"github.com/lite-llm/lite/internal/chat"
 	"github.com/lite-llm/lite/internal/tokenizer"
+	"github.com/lite-llm/lite/internal/weights"
 )
 
 // text is what a model's file says about text: its vocabulary and the format
@@ -14,7 +15,7 @@ type text struct {
 	template *chat.Formatter // nil when the model does not converse
 }
 
-func newText(src source, vocab int) (*text, error) {
+func newText(src weights.Source, vocab int) (*text, error) {
 	tok, err := tokenizer.New(src)
 	if err != nil {
 		return nil, err

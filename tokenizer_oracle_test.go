@@ -25,7 +25,7 @@ func TestTokenizerOracle(t *testing.T) {
 		t.Run(filepath.Base(path), func(t *testing.T) {
 			w, err := gguf.Open(vfs.OS{}, path)
 			require.NoError(t, err)
-			tok, err := tokenizer.New(source{w})
+			tok, err := tokenizer.New(w.Source())
 			require.NoError(t, err)
 			inputs, err := os.ReadFile(path + ".inp")
 			require.NoError(t, err)

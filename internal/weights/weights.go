@@ -91,6 +91,12 @@ func (m *Model) Tensor(name string) (Tensor, bool) {
 	return m.tensors[i], true
 }
 
+// Where is the range of the tensor of that name, which is there.
+func (m *Model) Where(name string) base.Range {
+	t, _ := m.Tensor(name)
+	return t.Range
+}
+
 // Len is the number of tensors.
 func (m *Model) Len() int { return len(m.tensors) }
 
