@@ -92,6 +92,10 @@ type Job struct {
 	Set    *hser.TierSet
 	Tokens []int32
 	Want   Want
+	// Random, if not nil, replaces every choice of the routing heads by a
+	// random one of this seed: the control of an evaluation, never of an
+	// answer. It is a field of a job so that no other job can see it.
+	Random *uint64
 
 	// Err is set by Step when this job failed alone: its activations or
 	// scores were not finite. Its sequence is left as it was before the step.
@@ -151,7 +155,7 @@ func (e *Engine) begin(jobs []Job) error {
 			if t < 0 || int(t) >= e.m.Vocab {
 				return &TokenError{Token: t, Vocab: e.m.Vocab}
 			}
-			e.rows = append(e.rows, block.Row{Seq: j.Seq, Pos: at + k, Set: j.Set})
+			e.rows = append(e.rows, block.Row{Seq: j.Seq, Pos: at + k, Set: j.Set, Random: j.Random})
 			e.jobOf = append(e.jobOf, i)
 		}
 	}

@@ -78,6 +78,10 @@ func (c *Config) place(id int32) (tier, group int32) {
 type Key struct {
 	Seed            uint64
 	Position, Layer int
+	// Random leaves the scores out of the order, so that the seed's hash alone
+	// chooses; what is chosen keeps its weight. It is what an evaluation
+	// compares learned routing with, and no answer is ever made with it.
+	Random bool
 }
 
 // TierChoice is a tier chosen for a row, with its probability.

@@ -18,10 +18,10 @@ type order struct {
 
 // before says whether a is ordered before b.
 func (o *order) before(a, b *candidate) bool {
-	if a.score != b.score { // no NaN comes here
+	if a.score != b.score && !o.key.Random { // no NaN comes here
 		return a.score > b.score
 	}
-	if o.key.Seed != 0 {
+	if o.key.Seed != 0 || o.key.Random {
 		if ha, hb := o.hash(a.id), o.hash(b.id); ha != hb {
 			return ha < hb
 		}

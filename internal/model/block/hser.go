@@ -56,7 +56,11 @@ func (h *HSER) Forward(ctx context.Context, st *Step, layer int, dst, x []float3
 
 // key is the routing key of a row at a layer.
 func (st *Step) key(layer, row int) hser.Key {
-	return hser.Key{Seed: st.RoutingSeed, Position: st.Rows[row].Pos, Layer: layer}
+	r := &st.Rows[row]
+	if r.Random != nil {
+		return hser.Key{Seed: *r.Random, Position: r.Pos, Layer: layer, Random: true}
+	}
+	return hser.Key{Seed: st.RoutingSeed, Position: r.Pos, Layer: layer}
 }
 
 // chooseTiers scores the tiers for every row.

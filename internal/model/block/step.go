@@ -31,6 +31,9 @@ type Row struct {
 	Pos int
 	// Set is the tiers that the row's request may use.
 	Set *hser.TierSet
+	// Random, if not nil, is the seed of choices that are random instead of
+	// learned (hser.Key).
+	Random *uint64
 }
 
 // Span is a run of rows [Lo, Hi) that belong to one sequence, at consecutive
