@@ -20,4 +20,4 @@ ci:
 bench:
 	go test -run '^$$' -bench . -benchtime 200ms ./...
 eval:
-	go run ./cmd/lite eval tiny train/heldout.txt
+	go run ./cmd/lite eval tiny train/heldout.txt --random-routing

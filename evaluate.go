@@ -2,19 +2,39 @@ package lite
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"math"
 
 	"github.com/lite-llm/lite/internal/expert"
-	"github.com/lite-llm/lite/internal/hser"
 	"github.com/lite-llm/lite/internal/tokenizer"
 )
 
+// EvalRequest says what Evaluate measures.
+type EvalRequest struct {
+	// TierSet is the tiers to use; empty is the model's default.
+	TierSet string
+	// Text is what the model is to predict. Its tokens are cut into windows,
+	// each of which begins an empty context and is scored in its second half;
+	// what is left at the end is not used.
+	Text string
+	// Window is the tokens of a window, at least 4; 0 is 256, or the context
+	// when that is less.
+	Window int
+	// RandomRouting replaces every choice of tiers, groups and experts by a
+	// random one of the same number, which shows what the routing heads have
+	// learned. What is chosen keeps the weights that the heads give it.
+	RandomRouting bool
+	// Progress, if not nil, is told how many windows of how many are done.
+	Progress func(done, all int)
+}
+
 // Evaluation is how well a model predicts a text under one tier set.
 type Evaluation struct {
-	TierSet    string  `json:"tier_set"`
-	Perplexity float64 `json:"perplexity"`
-	// StdErr is the standard error of the perplexity, from the windows' means.
+	TierSet       string  `json:"tier_set"`
+	RandomRouting bool    `json:"random_routing"`
+	Perplexity    float64 `json:"perplexity"`
+	// StdErr is the standard error of the perplexity, from the windows' means;
+	// 0 when there is one window.
 	StdErr  float64 `json:"std_err"`
 	Tokens  int     `json:"tokens"` // scored
 	Windows int     `json:"windows"`
@@ -28,48 +48,48 @@ type Evaluation struct {
 	LeastShare float64 `json:"least_share"`
 	ReadBytes  int64   `json:"read_bytes"`
 	HitRate    float64 `json:"expert_hit_rate"`
-	// NLL is the mean negative log-likelihood of each window, for paired
-	// comparisons between sets.
-	NLL []float64 `json:"-"`
+	// NLL is the mean negative log-likelihood of a token in each window, in
+	// nats, for paired comparisons (Compare).
+	NLL []float64 `json:"window_nll"`
 }
 
-// Evaluate measures the perplexity of a text in windows of that many tokens,
-// of which the second half is scored. progress, if not nil, is told how many
-// windows of how many are done.
-func (m *Model) Evaluate(ctx context.Context, tierSet, text string, window int, progress func(done, all int)) (*Evaluation, error) {
-	set, err := m.m.Set(tierSet)
+// Evaluate measures the perplexity of a text.
+func (m *Model) Evaluate(ctx context.Context, r EvalRequest) (*Evaluation, error) {
+	set, err := m.m.Set(r.TierSet)
 	if err != nil {
 		return nil, err
 	}
-	if window < 4 || window > m.plan.Context {
-		return nil, &OptionError{What: "a window must have at least 4 tokens and fit the context"}
+	windows, err := m.windows(&r)
+	if err != nil {
+		return nil, err
 	}
-	tokens := m.text.tok.Encode(nil, text, tokenizer.Options{AddSpecial: true})
-	n := len(tokens) / window
-	if n == 0 {
-		return nil, errors.New("the text is shorter than one window")
+	e := &Evaluation{
+		TierSet: set.Name, RandomRouting: r.RandomRouting, Bound: m.m.Bound(set).PActive,
+		Window: r.Window, Windows: len(windows), Tokens: len(windows) * (r.Window - 1 - r.Window/2),
 	}
-	e := &Evaluation{TierSet: set.Name, Window: window, Windows: n, Bound: m.m.Bound(set).PActive}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	before := m.store.Stats()
 	shares := m.countShares()
 	defer func() { m.routed = nil }()
-	for i := range n {
-		nll, active, err := m.window(ctx, set, tokens[i*window:(i+1)*window])
+	for i, tokens := range windows {
+		pass := pass{set: set, tokens: tokens[:len(tokens)-1]}
+		if r.RandomRouting {
+			pass.random = windowSeed(i)
+		}
+		nll, active, err := m.score(ctx, pass, tokens)
 		if err != nil {
 			return nil, err
 		}
 		e.NLL = append(e.NLL, nll)
 		e.ActiveParams = max(e.ActiveParams, active)
-		if progress != nil {
-			progress(i+1, n)
+		if r.Progress != nil {
+			r.Progress(i+1, len(windows))
 		}
 	}
-	e.Tokens = n * (window - 1 - window/2)
-	mean, sd := meanAndDeviation(e.NLL)
+	mean, stdErr := meanAndError(e.NLL)
 	e.Perplexity = math.Exp(mean)
-	e.StdErr = e.Perplexity * sd / math.Sqrt(float64(n))
+	e.StdErr = e.Perplexity * stdErr
 	e.LeastShare = shares.least()
 	now := m.store.Stats()
 	e.ReadBytes = now.ReadBytes - before.ReadBytes
@@ -77,11 +97,45 @@ func (m *Model) Evaluate(ctx context.Context, tierSet, text string, window int, 
 	return e, nil
 }
 
-// window returns the mean negative log-likelihood of the second half of the
-// tokens, each predicted by those before it.
-func (m *Model) window(ctx context.Context, set *hser.TierSet, tokens []int32) (nll float64, active int64, err error) {
+// defaultWindow is long enough that the scored half has a context, and short
+// enough that a small text has many windows.
+const defaultWindow = 256
+
+// windows cuts the text's tokens, after filling in the default and checking
+// that the request can be measured.
+func (m *Model) windows(r *EvalRequest) ([][]int32, error) {
+	if r.RandomRouting && len(m.m.Tiers) == 0 {
+		return nil, &OptionError{What: "this model has no experts: there is no routing to replace by a random one"}
+	}
+	if r.Window == 0 {
+		r.Window = min(defaultWindow, m.plan.Context)
+	}
+	if r.Window < 4 || r.Window > m.plan.Context {
+		return nil, &OptionError{What: fmt.Sprintf("a window of %d tokens: take at least 4 and at most the context, %d", r.Window, m.plan.Context)}
+	}
+	tokens := m.text.tok.Encode(nil, r.Text, tokenizer.Options{AddSpecial: true})
+	if len(tokens) < r.Window {
+		return nil, &OptionError{What: fmt.Sprintf("the text has %d tokens, fewer than one window of %d", len(tokens), r.Window)}
+	}
+	var windows [][]int32
+	for ; len(tokens) >= r.Window; tokens = tokens[r.Window:] {
+		windows = append(windows, tokens[:r.Window])
+	}
+	return windows, nil
+}
+
+// windowSeed is the seed of random routing in a window. The multiples of the
+// golden ratio are far from each other, so that no two windows draw alike.
+func windowSeed(window int) *uint64 {
+	seed := uint64(window+1) * 0x9e3779b97f4a7c15 //nolint:gosec // an index
+	return &seed
+}
+
+// score returns the mean negative log-likelihood of the second half of a
+// window's tokens, each predicted by those before it.
+func (m *Model) score(ctx context.Context, p pass, tokens []int32) (nll float64, active int64, err error) {
 	half, scored := len(tokens)/2, 0
-	active, err = m.forward(ctx, set, tokens[:len(tokens)-1], func(pos int, logits []float32) error {
+	active, err = m.forward(ctx, p, func(pos int, logits []float32) error {
 		if pos >= half {
 			nll -= logProbability(logits, tokens[pos+1])
 			scored++
@@ -103,15 +157,4 @@ func logProbability(logits []float32, token int32) float64 {
 		sum += math.Exp(float64(v - top))
 	}
 	return float64(logits[token]-top) - math.Log(sum)
-}
-
-func meanAndDeviation(x []float64) (mean, sd float64) {
-	for _, v := range x {
-		mean += v
-	}
-	mean /= float64(len(x))
-	for _, v := range x {
-		sd += float64((v - mean) * (v - mean))
-	}
-	return mean, math.Sqrt(sd / math.Max(1, float64(len(x)-1)))
 }

@@ -43,19 +43,26 @@ func (m *Model) Logits(ctx context.Context, tierSet string, tokens []int32, each
 		}
 		defer func() { m.routed = nil }()
 	}
-	_, err = m.forward(ctx, set, tokens, each)
+	_, err = m.forward(ctx, pass{set: set, tokens: tokens}, each)
 	return err
 }
 
-// forward passes tokens through the model from an empty context, in chunks, and
-// calls each with the logits of every position. It returns the most parameters
-// that a token executed. m.mu is held.
-func (m *Model) forward(ctx context.Context, set *hser.TierSet, tokens []int32, each func(position int, logits []float32) error) (active int64, err error) {
+// pass is tokens that go through the model from an empty context.
+type pass struct {
+	set    *hser.TierSet
+	tokens []int32
+	random *uint64 // see engine.Job
+}
+
+// forward passes tokens through the model in chunks, and calls each with the
+// logits of every position. It returns the most parameters that a token
+// executed. m.mu is held.
+func (m *Model) forward(ctx context.Context, p pass, each func(position int, logits []float32) error) (active int64, err error) {
 	seq := m.pool.NewSequence()
 	defer seq.Close()
-	for len(tokens) > 0 {
+	for tokens := p.tokens; len(tokens) > 0; {
 		n := min(m.plan.Chunk, len(tokens))
-		jobs := []engine.Job{{Seq: seq, Set: set, Tokens: tokens[:n], Want: engine.WantAll}}
+		jobs := []engine.Job{{Seq: seq, Set: p.set, Tokens: tokens[:n], Want: engine.WantAll, Random: p.random}}
 		err := m.eng.Step(ctx, jobs, func(_, pos int, logits []float32) error { return each(pos, logits) })
 		if err == nil {
 			err = jobs[0].Err

@@ -2,8 +2,9 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
-	"text/tabwriter"
+	"strconv"
 
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
@@ -15,15 +16,25 @@ import (
 func newEval() *cobra.Command {
 	f := &modelFlags{}
 	var sets []string
-	window := 0
+	window, random := 0, false
 	cmd := &cobra.Command{
 		Use:   "eval MODEL FILE",
 		Short: "Measure perplexity on a text, for every tier set",
 		Long: `Measures the perplexity of a text: it is cut into windows, of which the second
-half is scored. The table has a line for each tier set, with the standard error,
-the parameters that a token executed and the bound, and the least share of an
-expert (1 is its fair one).`,
-		Example: "  lite eval tiny train/heldout.txt\n  lite eval model.gguf text.txt --window 512 --json",
+half is scored.
+
+The first table has a line for each tier set: the perplexity with its standard
+error, the parameters that a token executed and the bound, and the least share
+of an expert among those of its tier at one layer (1 is its fair one).
+
+The second table compares each tier set with the one before it, and with
+--random-routing each with random choices of tiers, groups and experts under the
+same set. Differences are paired: of the mean log-likelihoods of a token in the
+same windows, in nats, with their standard error.
+
+--json prints an array with an object for each measurement; "versus" is its
+comparison.`,
+		Example: "  lite eval tiny train/heldout.txt --random-routing\n  lite eval model.gguf text.txt --window 512 --json",
 		Args:    cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			text, err := os.ReadFile(args[1])
@@ -38,53 +49,125 @@ expert (1 is its fair one).`,
 			if len(sets) == 0 {
 				sets = m.TierSets()
 			}
-			if window == 0 {
-				window = min(256, m.Context())
-			}
-			results, err := evaluate(cmd, m, sets, string(text), window)
-			if err != nil {
+			e := evaluator{cmd: cmd, m: m, text: string(text), window: window}
+			if err := e.run(sets, random); err != nil {
 				return err
 			}
 			if f.json {
-				return printJSON(cmd.OutOrStdout(), results)
+				return printJSON(cmd.OutOrStdout(), e.done)
 			}
-			return printEvaluations(cmd, results)
+			return e.print(cmd.OutOrStdout())
 		},
 	}
 	f.add(cmd)
 	cmd.Flags().StringArrayVar(&sets, "tier-set", nil, "only this tier set (may be repeated)")
 	cmd.Flags().IntVar(&window, "window", 0, "tokens of a window (default: 256, or the context)")
+	cmd.Flags().BoolVar(&random, "random-routing", false, "measure each tier set with random choices too")
 	return cmd
 }
 
-// evaluate runs one evaluation for each set, with a bar on a terminal.
-func evaluate(cmd *cobra.Command, m *lite.Model, sets []string, text string, window int) ([]*lite.Evaluation, error) {
-	var results []*lite.Evaluation
-	for _, set := range sets {
-		var bar *progressbar.ProgressBar
-		e, err := m.Evaluate(cmd.Context(), set, text, window, func(done, all int) {
-			if bar == nil {
-				errs, ok := cmd.ErrOrStderr().(*os.File)
-				visible := ok && term.IsTerminal(int(errs.Fd()))
-				bar = progressbar.NewOptions(all, progressbar.OptionSetDescription(set), progressbar.OptionSetVisibility(visible),
-					progressbar.OptionClearOnFinish(), progressbar.OptionSetWriter(cmd.ErrOrStderr()))
-			}
-			_ = bar.Set(done) // a bar that cannot be drawn hides nothing
-		})
-		if err != nil {
-			return nil, err
-		}
-		results = append(results, e)
-	}
-	return results, nil
+// measured is an evaluation with what it is compared with; nil for the first.
+type measured struct {
+	*lite.Evaluation
+	Versus *lite.Comparison `json:"versus"`
 }
 
-func printEvaluations(cmd *cobra.Command, results []*lite.Evaluation) error {
-	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "tier set\tperplexity\t± (standard error)\tactive parameters\tbound\tleast share\ttokens\tread")
-	for _, e := range results {
-		fmt.Fprintf(w, "%s\t%.4f\t%.4f\t%s\t%s\t%.2f\t%d\t%s\n", e.TierSet, e.Perplexity, e.StdErr,
-			count(e.ActiveParams), count(e.Bound), e.LeastShare, e.Tokens, size(e.ReadBytes))
+// evaluator measures one text.
+type evaluator struct {
+	cmd    *cobra.Command
+	m      *lite.Model
+	text   string
+	window int
+	done   []measured
+}
+
+// run measures each set and compares it with the one before, and then each
+// with random routing, compared with learned routing.
+func (e *evaluator) run(sets []string, random bool) error {
+	for i, set := range sets {
+		if err := e.measure(set, false, i-1); err != nil {
+			return err
+		}
 	}
-	return w.Flush()
+	for i, set := range sets {
+		if !random {
+			return nil
+		}
+		if err := e.measure(set, true, i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// measure appends an evaluation, compared with the one at that index.
+func (e *evaluator) measure(set string, random bool, with int) error {
+	label := set
+	if random {
+		label += ", random routing"
+	}
+	bar := &bar{cmd: e.cmd, label: label}
+	r, err := e.m.Evaluate(e.cmd.Context(), lite.EvalRequest{
+		TierSet: set, Text: e.text, Window: e.window, RandomRouting: random, Progress: bar.set,
+	})
+	if err != nil {
+		return err
+	}
+	m := measured{Evaluation: r}
+	if with >= 0 {
+		if m.Versus, err = r.Compare(e.done[with].Evaluation); err != nil {
+			return err
+		}
+	}
+	e.done = append(e.done, m)
+	return nil
+}
+
+// bar shows progress on a terminal.
+type bar struct {
+	cmd   *cobra.Command
+	label string
+	bar   *progressbar.ProgressBar
+}
+
+func (b *bar) set(done, all int) {
+	if b.bar == nil {
+		errs, ok := b.cmd.ErrOrStderr().(*os.File)
+		b.bar = progressbar.NewOptions(all, progressbar.OptionSetDescription(b.label),
+			progressbar.OptionSetVisibility(ok && term.IsTerminal(int(errs.Fd()))),
+			progressbar.OptionClearOnFinish(), progressbar.OptionSetWriter(b.cmd.ErrOrStderr()))
+	}
+	_ = b.bar.Set(done) // a bar that cannot be drawn hides nothing
+}
+
+// print prints the two tables, as Markdown.
+func (e *evaluator) print(out io.Writer) error {
+	sets := table{{"tier set", "perplexity", "± (standard error)", "active parameters", "bound", "least share", "tokens", "read"}}
+	pairs := table{{"compared, paired by window", "ln perplexity", "± (standard error)", "in standard errors", "perplexity"}}
+	for _, m := range e.done {
+		name := routing(m.TierSet, m.RandomRouting)
+		sets = append(sets, []string{
+			name, fmt.Sprintf("%.4f", m.Perplexity), fmt.Sprintf("%.4f", m.StdErr),
+			count(m.ActiveParams), count(m.Bound), fmt.Sprintf("%.3f", m.LeastShare), strconv.Itoa(m.Tokens), size(m.ReadBytes),
+		})
+		if v := m.Versus; v != nil {
+			pairs = append(pairs, []string{
+				name + " − " + routing(v.TierSet, v.RandomRouting), fmt.Sprintf("%+.4f", v.Difference),
+				fmt.Sprintf("%.4f", v.StdErr), fmt.Sprintf("%+.1f", v.StdErrs), fmt.Sprintf("%+.2f %%", 100*(v.Ratio-1)),
+			})
+		}
+	}
+	if err := sets.print(out); err != nil || len(pairs) == 1 {
+		return err
+	}
+	fmt.Fprintln(out)
+	return pairs.print(out)
+}
+
+// routing names a tier set with the way in which its experts are chosen.
+func routing(set string, random bool) string {
+	if random {
+		return set + " (random routing)"
+	}
+	return set
 }
