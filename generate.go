@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"hash"
 	"iter"
 	"math"
@@ -23,7 +24,8 @@ import (
 
 // Session is a context that stays between requests, so that a conversation
 // does not compute its past again. Answers do not depend on it. It is used by
-// one goroutine.
+// one goroutine. What it holds is taken from the model's Options.Context
+// positions, which all open sessions and running generations share.
 type Session struct {
 	m      *Model
 	seq    *kv.Sequence
@@ -34,13 +36,17 @@ type Session struct {
 // NewSession returns an empty session.
 func (m *Model) NewSession() *Session { return &Session{m: m, seq: m.pool.NewSequence()} }
 
-// Close gives back the session's memory.
-func (s *Session) Close() { s.seq.Close() }
+// Close gives back the session's memory. The session is empty afterwards.
+func (s *Session) Close() {
+	s.seq.Close()
+	s.tokens = nil
+}
 
-// Generation is an answer on its way.
+// Generation is an answer on its way. It is used by one goroutine.
 type Generation struct {
 	s       *Session
 	own     bool            // the session ends with the generation
+	used    bool            // Tokens was ranged over
 	ctx     context.Context //nolint:containedctx // the generation is one call, cut in two by its iterator
 	req     Request
 	set     *hser.TierSet
@@ -59,7 +65,9 @@ type Generation struct {
 	before expert.Stats
 }
 
-// Generate answers a request in a context of its own.
+// Generate answers a request in a context of its own. Nothing is computed
+// before Tokens is ranged over; what is wrong with the request itself is in Err
+// at once.
 func (m *Model) Generate(ctx context.Context, r Request) *Generation {
 	g := m.NewSession().Generate(ctx, r)
 	g.own = true
@@ -72,7 +80,10 @@ func (s *Session) Generate(ctx context.Context, r Request) *Generation {
 	g := &Generation{s: s, ctx: ctx, req: r, stream: s.m.text.tok.Stream(), hash: sha256.New(), stop: StopBreak}
 	g.prompt, g.err = s.m.text.prompt(&r)
 	if g.err == nil && len(g.prompt) == 0 {
-		g.err = errors.New("the prompt is empty")
+		g.err = ErrEmpty
+	}
+	if g.err == nil && r.MaxTokens < 0 {
+		g.err = &OptionError{What: fmt.Sprintf("max tokens %d: want a number from 0", r.MaxTokens)}
 	}
 	if g.err == nil {
 		g.set, g.err = s.m.m.Set(r.TierSet)
@@ -81,27 +92,37 @@ func (s *Session) Generate(ctx context.Context, r Request) *Generation {
 		g.sampler, g.err = sample.New(r.options(s.m.opt.kernels), g.prompt)
 	}
 	if room := s.m.plan.Context; g.err == nil && len(g.prompt) > room {
-		g.err = &kv.FullError{Need: len(g.prompt), Have: room}
+		g.err = &ContextError{Need: len(g.prompt), Have: room}
+	}
+	if g.err != nil {
+		g.stop = StopError
 	}
 	return g
 }
 
-// Tokens yields the answer's tokens as they come. Breaking off ends the
-// answer. It can be ranged over once.
+// Tokens computes the answer and yields its tokens as they come. Breaking off
+// ends the answer. It can be ranged over once: a second time yields nothing.
 func (g *Generation) Tokens() iter.Seq[Token] {
 	return func(yield func(Token) bool) {
-		if g.own {
-			defer g.s.Close()
-		}
-		if g.err != nil {
-			g.stop = StopError
+		if g.err != nil || g.used {
 			return
 		}
+		g.used = true
 		g.s.m.mu.Lock()
 		defer g.s.m.mu.Unlock()
+		if g.s.m.closed {
+			g.err, g.stop = ErrClosed, StopError
+			return
+		}
+		if g.own { // before another generation takes its turn, which needs the room
+			defer g.s.Close()
+		}
 		g.before = g.s.m.store.Stats()
 		if err := g.run(yield); err != nil {
 			g.err, g.stop = err, StopError
+			if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+				g.stop = StopCancelled
+			}
 		}
 		g.finish()
 	}
@@ -276,19 +297,22 @@ func rate(n int, d time.Duration) float64 {
 	return float64(n) / d.Seconds()
 }
 
-// Err is what ended the answer early, or nil.
+// Err is what ended the answer early, or nil: the context's error when it was
+// cancelled, else one of the types and values named Err… and …Error here, or an
+// error of reading the model's files. The tokens before it stand.
 func (g *Generation) Err() error { return g.err }
 
-// Stats measure the answer so far; complete once Tokens has ended.
+// Stats are the measurements of the answer; complete once Tokens has ended.
 func (g *Generation) Stats() Stats { return g.stats }
 
-// StopReason says why the answer ended.
+// StopReason says why the answer ended; StopBreak before it has.
 func (g *Generation) StopReason() Stop { return g.stop }
 
 // Text is the whole answer so far.
 func (g *Generation) Text() string { return g.text.String() }
 
-// IDs are the answer's tokens so far, the one that ended it included.
+// IDs are the answer's tokens so far, the one that ended it included. The
+// slice belongs to the generation.
 func (g *Generation) IDs() []int32 { return g.tokens }
 
 // TokensSHA256 identifies the answer: the hash of its ids as 32-bit

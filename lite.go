@@ -38,7 +38,8 @@ import (
 )
 
 // Model is an open model. Its methods may be called by several goroutines;
-// generations take turns.
+// generations take turns: one begins when the loop over another's tokens has
+// ended, so a loop over tokens must not generate with the same model.
 type Model struct {
 	path  string
 	opt   settled
@@ -52,12 +53,16 @@ type Model struct {
 	pool  *kv.Pool
 	text  *text
 
-	mu     sync.Mutex // one step at a time
+	mu     sync.Mutex // one generation at a time; guards what follows
+	closed bool
 	routed func(layer int, row engine.Row, chosen []hser.Choice)
 }
 
 // Open opens the model at path: a GGUF file (the first one of a split), or
 // "tiny", which is embedded. Files are read in place; only the trunk is loaded.
+// The error is of the system for a path that cannot be read, a *FormatError,
+// *FamilyError or another that names the path for a file that cannot be run, a
+// *MemoryError when it does not fit, and an *OptionError for bad options.
 func Open(path string, o Options) (*Model, error) {
 	opt, err := o.settle()
 	if err != nil {
@@ -92,7 +97,7 @@ const overhead = 24 << 20
 
 // divide makes the plan.
 func (m *Model) divide(needs *model.Model) error {
-	limit, source := m.opt.Memory, "--memory"
+	limit, source := m.opt.Memory, sourceOption
 	available, err := memory.Available()
 	if limit == 0 {
 		if err != nil {
@@ -193,8 +198,16 @@ func (m *Model) openRung() (rung.Rung, error) {
 	return r, err
 }
 
-// Close gives back memory and files. No generation may be running.
+// Close gives back memory and files, once no generation is running any more;
+// sessions are closed before. What is asked of a closed model gives ErrClosed,
+// and closing it again does nothing.
 func (m *Model) Close() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return nil
+	}
+	m.closed = true
 	var errs []error
 	if m.eng != nil {
 		m.eng.Close()

@@ -2,7 +2,6 @@ package lite
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/lite-llm/lite/internal/engine"
 	"github.com/lite-llm/lite/internal/hser"
@@ -27,8 +26,11 @@ func (m *Model) Logits(ctx context.Context, tierSet string, tokens []int32, each
 	if err != nil {
 		return err
 	}
+	if len(tokens) == 0 {
+		return ErrEmpty
+	}
 	if len(tokens) > m.plan.Context {
-		return fmt.Errorf("%d tokens do not fit the context of %d: raise --context", len(tokens), m.plan.Context)
+		return &ContextError{Need: len(tokens), Have: m.plan.Context}
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -58,6 +60,9 @@ type pass struct {
 // logits of every position. It returns the most parameters that a token
 // executed. m.mu is held.
 func (m *Model) forward(ctx context.Context, p pass, each func(position int, logits []float32) error) (active int64, err error) {
+	if m.closed {
+		return 0, ErrClosed
+	}
 	seq := m.pool.NewSequence()
 	defer seq.Close()
 	for tokens := p.tokens; len(tokens) > 0; {

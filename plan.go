@@ -3,7 +3,6 @@ package lite
 import (
 	"fmt"
 
-	"github.com/lite-llm/lite/internal/base"
 	"github.com/lite-llm/lite/internal/expert"
 	"github.com/lite-llm/lite/internal/kv"
 )
@@ -33,17 +32,33 @@ type Plan struct {
 // Needs is the memory that the plan uses.
 func (p *Plan) Needs() int64 { return p.Process + p.Trunk + p.KV + p.Scratch + p.Experts }
 
-// MemoryError says that a model does not run in the memory that it may take.
+// MemoryError says that a model does not run in the memory that it may take,
+// and in how much it does: Options.Memory of Need is enough. Both are bytes.
 type MemoryError struct {
 	Need, Have int64
-	Source     string
+	Source     string // what said how much it may take
+	Context    int    // positions that Need has room for
 }
 
-// Error implements error.
+// Error implements error. The sizes are such as can be given to --memory: in
+// whole MiB, Need rounded up.
 func (e *MemoryError) Error() string {
-	return fmt.Sprintf("this model needs at least %v of memory and may take %v (%s): raise --memory, or lower --context",
-		base.ByteSize(e.Need), base.ByteSize(e.Have), e.Source)
+	need, have := (e.Need+1<<20-1)>>20, e.Have>>20
+	advice := "make room"
+	if e.Source == sourceOption {
+		advice = fmt.Sprintf("try --memory %dMiB", need)
+	}
+	return fmt.Sprintf("a context of %d tokens needs at least %d MiB of memory and may take %d MiB (%s): %s, or lower --context",
+		e.Context, need, have, e.Source, advice)
 }
+
+// sourceOption is the Source of a limit that the caller set.
+const sourceOption = "--memory"
+
+// margin is what a refusal asks for beyond the floor: what a process has
+// resident differs a little from run to run (by 0.8 MiB where it was seen), and
+// the number that one run names must do for the next.
+const margin = 2 << 20
 
 // demand is what a model asks of memory, by the numbers that a plan chooses.
 type demand struct {
@@ -97,7 +112,7 @@ func plan(d demand, limit int64, source string, context, modelContext, chunk, th
 		case context == 0 && p.Context > leastContext:
 			p.Context /= 2
 		default:
-			return nil, &MemoryError{Need: p.Needs() + floor, Have: limit, Source: source}
+			return nil, &MemoryError{Need: p.Needs() + floor + margin, Have: limit, Source: source, Context: p.Context}
 		}
 	}
 }

@@ -1,8 +1,6 @@
 package lite
 
 import (
-	"errors"
-
 	"github.com/lite-llm/lite/internal/kernel"
 	"github.com/lite-llm/lite/internal/sample"
 )
@@ -14,11 +12,8 @@ type Message struct {
 	Content string `json:"content"`
 }
 
-// ErrNoTemplate is returned for a conversation with a model whose file has no
-// chat template: it completes text, and takes Request.Prompt.
-var ErrNoTemplate = errors.New("this model has no chat template: give it a text to go on from")
-
-// Request asks for an answer. One of Prompt, Messages and Tokens is set.
+// Request asks for an answer. One of Prompt, Messages and Tokens is set; of
+// several, Tokens counts before Messages before Prompt.
 type Request struct {
 	Prompt   string    // a text to go on from
 	Messages []Message // a conversation, in the format of the model's template
@@ -27,14 +22,15 @@ type Request struct {
 	// TierSet is the name of the tiers that the request may use; empty is the
 	// model's default. It is exact: used as it is or refused.
 	TierSet string
-	// MaxTokens ends the answer; 0 goes on until the model ends it or the
-	// context is full.
+	// MaxTokens ends the answer after so many tokens; 0 goes on until the
+	// model ends it or the context is full.
 	MaxTokens int
-	// Stop ends the answer before any of these texts.
+	// Stop ends the answer before any of these texts. Text that may turn out
+	// to be the beginning of one is held back until that is known.
 	Stop []string
 	// IgnoreEnd goes on after the model's own end, for measurements.
 	IgnoreEnd bool
-	// Hash computes Result.LogitsSHA256, for comparisons.
+	// Hash makes Generation.LogitsSHA256 available, for comparisons.
 	Hash bool
 
 	Sampling
@@ -59,6 +55,13 @@ type Sampling struct {
 	Bias map[int32]float32
 }
 
+// Validate returns a *SamplingError for the first value out of range. Generate
+// validates too: this serves those who want to know before a model is open.
+func (s *Sampling) Validate() error {
+	o := s.options(kernel.Reference)
+	return o.Validate()
+}
+
 // options are the sampler's, computed with the given kernels.
 func (s *Sampling) options(k kernel.Impl) sample.Options {
 	return sample.Options{
@@ -80,30 +83,50 @@ type Stop string
 
 // The reasons.
 const (
-	StopEnd     Stop = "end"     // the model ended it
-	StopText    Stop = "stop"    // a text of Request.Stop came
-	StopLength  Stop = "length"  // Request.MaxTokens
-	StopContext Stop = "context" // the context is full
-	StopBreak   Stop = "break"   // the reader stopped reading
-	StopError   Stop = "error"   // see Generation.Err
+	StopEnd       Stop = "end"       // the model ended it
+	StopText      Stop = "stop"      // a text of Request.Stop came
+	StopLength    Stop = "length"    // Request.MaxTokens
+	StopContext   Stop = "context"   // the context is full
+	StopBreak     Stop = "break"     // the reader stopped reading
+	StopCancelled Stop = "cancelled" // the context of Generate was cancelled
+	StopError     Stop = "error"     // see Generation.Err
 )
 
-// Stats measure a generation.
+// Stats are the measurements of a generation.
 type Stats struct {
+	// PromptTokens is the length of the prompt, template and special tokens
+	// included.
 	PromptTokens int `json:"prompt_tokens"`
 	// ReusedTokens of the prompt were in the session's context already.
-	ReusedTokens        int              `json:"reused_tokens"`
-	GeneratedTokens     int              `json:"generated_tokens"`
-	TTFTMilliseconds    float64          `json:"ttft_ms"`
-	PrefillTokensPerSec float64          `json:"prefill_tokens_per_s"`
-	DecodeTokensPerSec  float64          `json:"decode_tokens_per_s"`
-	ActiveParamsMax     int64            `json:"active_params_max"`
-	ActiveParamsBound   int64            `json:"active_params_bound"`
-	PeakRSSBytes        int64            `json:"peak_rss_bytes"`
-	ReadBytes           map[string]int64 `json:"read_bytes"`
-	ExpertHitRate       float64          `json:"expert_hit_rate"`
-	ExpertHits          uint64           `json:"expert_hits"`
-	ExpertMisses        uint64           `json:"expert_misses"`
-	ExpertEvictions     uint64           `json:"expert_evictions"`
-	ResidentExpertBytes int64            `json:"resident_expert_bytes"`
+	ReusedTokens int `json:"reused_tokens"`
+	// GeneratedTokens is the length of the answer, its end included.
+	GeneratedTokens int `json:"generated_tokens"`
+	// TTFTMilliseconds is the time to the first token, from the turn of the
+	// generation on, in milliseconds.
+	TTFTMilliseconds float64 `json:"ttft_ms"`
+	// PrefillTokensPerSec counts the tokens of the prompt that were computed,
+	// per second.
+	PrefillTokensPerSec float64 `json:"prefill_tokens_per_s"`
+	// DecodeTokensPerSec counts the tokens after the first one, per second,
+	// with what the reader of Tokens took.
+	DecodeTokensPerSec float64 `json:"decode_tokens_per_s"`
+	// ActiveParamsMax is the most parameters that one token executed, and
+	// ActiveParamsBound what the model and its tier set allow.
+	ActiveParamsMax   int64 `json:"active_params_max"`
+	ActiveParamsBound int64 `json:"active_params_bound"`
+	// PeakRSSBytes is the most memory that the process had resident since it
+	// began, in bytes; 0 where the system does not say.
+	PeakRSSBytes int64 `json:"peak_rss_bytes"`
+	// ReadBytes is what was read of experts during the generation, in bytes,
+	// by the rung that it came from.
+	ReadBytes map[string]int64 `json:"read_bytes"`
+	// ExpertHitRate is the part of leases, 0 to 1, whose expert was resident;
+	// 1 when there were none. ExpertHits and ExpertMisses are its numbers.
+	ExpertHitRate float64 `json:"expert_hit_rate"`
+	ExpertHits    uint64  `json:"expert_hits"`
+	ExpertMisses  uint64  `json:"expert_misses"`
+	// ExpertEvictions counts the experts that left for others.
+	ExpertEvictions uint64 `json:"expert_evictions"`
+	// ResidentExpertBytes is what experts take in memory at the end, in bytes.
+	ResidentExpertBytes int64 `json:"resident_expert_bytes"`
 }
