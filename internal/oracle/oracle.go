@@ -29,6 +29,7 @@ func Dir(root string) (string, bool) {
 type Golden struct {
 	Vocab     int                    `json:"n_vocab"`
 	Layers    int                    `json:"n_layer"`
+	Dim       int                    `json:"n_embd"`
 	Tokens    []int32                `json:"tokens"`
 	Argmax    []int32                `json:"argmax"`
 	Greedy    []int32                `json:"greedy"`
@@ -36,6 +37,9 @@ type Golden struct {
 	Experts   map[string][][]int     `json:"experts"` // per layer and token
 	Weights   map[string][][]float64 `json:"weights"`
 	Logits    []float32              `json:"-"` // [token][vocab]
+	// Hidden is the residual stream after each layer at the last position:
+	// [layer][dim].
+	Hidden []float32 `json:"-"`
 }
 
 // Load reads golden/NAME.
@@ -48,15 +52,23 @@ func Load(dir, name string) (*Golden, error) {
 	if err := json.Unmarshal(text, g); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	raw, err := os.ReadFile(filepath.Join(dir, "golden", name+".logits.f32"))
+	if g.Logits, err = values(dir, name+".logits.f32", len(g.Tokens)*g.Vocab); err != nil {
+		return nil, err
+	}
+	g.Hidden, err = values(dir, name+".hidden.f32", g.Layers*g.Dim)
+	return g, err
+}
+
+// values reads n values from golden/FILE.
+func values(dir, file string, n int) ([]float32, error) {
+	raw, err := os.ReadFile(filepath.Join(dir, "golden", file))
 	if err != nil {
 		return nil, err
 	}
-	g.Logits = Floats(raw)
-	if len(g.Logits) != len(g.Tokens)*g.Vocab {
-		return nil, fmt.Errorf("%s: %d logits for %d tokens of %d", name, len(g.Logits), len(g.Tokens), g.Vocab)
+	if len(raw) != 4*n {
+		return nil, fmt.Errorf("%s has %d bytes, want %d values", file, len(raw), n)
 	}
-	return g, nil
+	return Floats(raw), nil
 }
 
 // Floats decodes little-endian float32 values.
