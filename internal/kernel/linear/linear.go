@@ -8,6 +8,8 @@
 // the same bits.
 package linear
 
+//go:generate go -C _asm run . -out ../linear_amd64.s -stubs ../stubs_amd64.go -pkg linear
+
 import (
 	"fmt"
 
@@ -55,9 +57,13 @@ func (m *Matrix) Slice(lo, hi int) Matrix {
 	return Matrix{Type: m.Type, Rows: hi - lo, Cols: m.Cols, Data: m.Data[lo*n : hi*n]}
 }
 
-// Scratch is the memory that one worker needs to multiply. The reference needs
-// none; it is the seam for implementations that pack panels.
-type Scratch struct{}
+// Scratch is the memory that one worker needs to multiply. It grows to what
+// the largest matrix asks for and is then kept.
+type Scratch struct {
+	panels []byte    // unpacked weights
+	rest   []byte    // the last rows, filled up to what a kernel takes
+	tile   []float32 // outputs on their way to dst
+}
 
 // Kernels multiplies with one implementation.
 type Kernels struct {

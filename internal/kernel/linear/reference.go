@@ -21,42 +21,31 @@ func mulReference(dst []float32, ldd int, w Matrix, in *Input, r0, r1 int) {
 func dot(t quant.Type, row []byte, in *Input, i int) float32 {
 	which := formOf(t)
 	if which < 0 {
-		return dotFloat(t, row, in.x[i*in.cols:(i+1)*in.cols])
+		return dotFloat(t, row, in.row(i))
 	}
 	f, n := &in.forms[which], in.cols
-	v := operand{
-		q:    f.q[i*n : (i+1)*n],
-		d:    f.d[i*(n/f.block) : (i+1)*(n/f.block)],
-		sums: f.sums[i*(n/32) : (i+1)*(n/32)],
-	}
+	q := f.q[i*n : (i+1)*n]
 	if which == form32 {
-		return dot32(t, row, v)
+		return dot32(t, row, q, f.meta32[i*(n/32):(i+1)*(n/32)])
 	}
-	return dot256(t, row, v)
-}
-
-// operand is one quantised row of activations.
-type operand struct {
-	q    []int8
-	d    []float32
-	sums []int16
+	return dot256(t, row, q, f.meta256[i*(n/256):(i+1)*(n/256)])
 }
 
 // dot32 is rule 3 for blocks of 32. The integer sum is exact, so that its
 // order is free; the chain of blocks ascends.
-func dot32(t quant.Type, row []byte, x operand) float32 {
+func dot32(t quant.Type, row []byte, q []int8, meta []meta32) float32 {
 	var acc float32
 	var w block32
 	size := t.BlockBytes()
-	for b, dx := range x.d {
+	for b, x := range meta {
 		w.unpack(t, row[b*size:(b+1)*size])
 		var sum int32
-		for i, q := range x.q[b*32 : b*32+32] {
+		for i, q := range q[b*32 : b*32+32] {
 			sum += int32(w.q[i]) * int32(q)
 		}
-		acc += float32(float32(w.d*dx) * float32(sum))
+		acc += float32(float32(w.d*x.d) * float32(sum))
 		if w.hasMin {
-			acc += float32(float32(w.min*dx) * float32(x.sums[b]))
+			acc += float32(float32(w.min*x.d) * float32(x.sum))
 		}
 	}
 	return acc
@@ -98,22 +87,23 @@ func (w *block32) unpack(t quant.Type, b []byte) {
 
 // dot256 is rule 3 for super-blocks of 256: the integer sub-scales belong to
 // the exact sum.
-func dot256(t quant.Type, row []byte, x operand) float32 {
+func dot256(t quant.Type, row []byte, q []int8, meta []meta256) float32 {
 	var acc float32
 	var w block256
 	size := t.BlockBytes()
-	for b, dx := range x.d {
+	for b := range meta {
+		x := &meta[b]
 		w.unpack(t, row[b*size:(b+1)*size])
 		var sum, minima int32
-		for i, q := range x.q[b*256 : b*256+256] {
+		for i, q := range q[b*256 : b*256+256] {
 			sum += int32(w.q[i]) * int32(q)
 		}
-		acc += float32(float32(w.d*dx) * float32(sum))
+		acc += float32(float32(w.d*x.d) * float32(sum))
 		if w.hasMin {
 			for j, m := range w.mins {
-				minima += int32(m) * int32(x.sums[b*8+j])
+				minima += int32(m) * int32(x.sums32[j])
 			}
-			acc -= float32(float32(w.min*dx) * float32(minima))
+			acc -= float32(float32(w.min*x.d) * float32(minima))
 		}
 	}
 	return acc

@@ -9,6 +9,6 @@ func mulAVX2(dst []float32, ldd int, w Matrix, in *Input, r0, r1 int, _ *Scratch
 	mulReference(dst, ldd, w, in, r0, r1)
 }
 
-func quantizeAVX2(q []int8, d []float32, sums []int16, x []float32, block int) bool {
-	return quantizeReference(q, d, sums, x, block)
-}
+func quantize32AVX2(q []int8, m []meta32, x []float32) bool { return quantize32Reference(q, m, x) }
+
+func quantize256AVX2(q []int8, m []meta256, x []float32) bool { return quantize256Reference(q, m, x) }
