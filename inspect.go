@@ -3,7 +3,12 @@ package lite
 import (
 	"github.com/lite-llm/lite/internal/hser"
 	"github.com/lite-llm/lite/internal/quant"
+	"github.com/lite-llm/lite/internal/sample"
 )
+
+// Profile is the version of the numerics contract: results of equal profiles
+// are equal to the bit.
+const Profile = sample.Profile
 
 // Info describes a model.
 type Info struct {
@@ -59,7 +64,7 @@ func (m *Model) Info() Info {
 		Path: m.path, Name: m.m.Name, Architecture: m.m.Arch, FileBytes: m.fileBytes(), Layers: len(m.m.Layers),
 		Dim: m.m.Dim, Vocabulary: m.m.Vocab, Tokenizer: m.text.tok.Describe(), Chat: m.text.template != nil,
 		Context: m.m.Context, Types: map[string]int64{}, DefaultSet: m.m.DefaultSet, RoutingSeed: m.m.RoutingSeed,
-		Profile: "lnc-1", Kernels: m.opt.kernels.String(), Plan: *m.plan,
+		Profile: Profile, Kernels: m.opt.kernels.String(), Plan: *m.plan,
 	}
 	for _, t := range m.m.Trunk {
 		info.Types[t.Type.String()] += t.Bytes

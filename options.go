@@ -67,8 +67,13 @@ func (e *OptionError) Error() string { return e.What }
 
 func (o Options) settle() (settled, error) {
 	s := settled{Options: o}
-	if o.Memory < 0 || o.Threads < 0 || o.Context < 0 || o.Chunk < 0 {
-		return s, &OptionError{What: "memory, threads, context and chunk cannot be negative"}
+	for _, n := range []struct {
+		name  string
+		value int64
+	}{{"memory", o.Memory}, {"threads", int64(o.Threads)}, {"context", int64(o.Context)}, {"chunk", int64(o.Chunk)}} {
+		if n.value < 0 {
+			return s, &OptionError{What: fmt.Sprintf("%s %d: want a number from 0", n.name, n.value)}
+		}
 	}
 	if s.Threads == 0 {
 		s.Threads = runtime.GOMAXPROCS(0)
@@ -97,8 +102,5 @@ func (o Options) settle() (settled, error) {
 // ParseSize reads a number of bytes such as "3GiB", "512m" or "1073741824".
 func ParseSize(s string) (int64, error) {
 	n, err := base.ParseByteSize(s)
-	if err != nil {
-		return 0, fmt.Errorf("reading a size: %w", err)
-	}
-	return int64(n), nil
+	return int64(n), err
 }

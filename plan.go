@@ -48,7 +48,7 @@ func (e *MemoryError) Error() string {
 	if e.Source == sourceOption {
 		advice = fmt.Sprintf("try --memory %dMiB", need)
 	}
-	return fmt.Sprintf("a context of %d tokens needs at least %d MiB of memory and may take %d MiB (%s): %s, or lower --context",
+	return fmt.Sprintf("a context of %d tokens needs at least %d MiB of memory and may take %d MiB (%s): %s, or lower --context or --threads",
 		e.Context, need, have, e.Source, advice)
 }
 
@@ -56,9 +56,9 @@ func (e *MemoryError) Error() string {
 const sourceOption = "--memory"
 
 // margin is what a refusal asks for beyond the floor: what a process has
-// resident differs a little from run to run (by 0.8 MiB where it was seen), and
+// resident differs a little from run to run (by up to 2 MiB where it was seen), and
 // the number that one run names must do for the next.
-const margin = 2 << 20
+const margin = 4 << 20
 
 // demand is what a model asks of memory, by the numbers that a plan chooses.
 type demand struct {

@@ -1,8 +1,9 @@
 package main
 
 import (
-	"errors"
 	"fmt"
+	"io"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/spf13/cobra"
@@ -15,72 +16,115 @@ type benchFlags struct {
 	modelFlags
 	prompt, generate, runs int
 	tierSet                string
-	kernelsOnly            bool
+	kernels                bool
 }
 
 func newBench() *cobra.Command {
 	f := &benchFlags{}
 	cmd := &cobra.Command{
-		Use:   "bench [MODEL]",
-		Short: "Measure prefill and decode, bytes read and hit rate",
+		Use:   "bench MODEL | bench --kernels",
+		Short: "Measure prefill and decode, bytes read and hit rate; or the kernels",
 		Long: `Measures a model: a prompt of fixed tokens, then greedy tokens, several times.
-Prints one line of JSON for each run. --kernels-only measures the products of
-every block format instead, in GB/s of weights and 10^9 operations per second.`,
-		Example: "  lite bench tiny\n  lite bench model.gguf --memory 2GiB --prompt 512 --generate 64",
-		Args:    cobra.MaximumNArgs(1),
+Prints one line of JSON for each run, with the keys of "stats" of
+'lite run --json': prefill_tokens_per_s and decode_tokens_per_s, read_bytes by
+rung, expert_hit_rate and the others.
+
+--kernels measures the products of every block format by one thread instead: one
+row of input in GB/s of weights, 64 rows in 10^9 operations per second, beside
+the plain Go reference. LITE_KERNELS=reference or avx2 chooses what runs, here
+as everywhere; without it the fastest does.`,
+		Example: "  lite bench tiny\n  lite bench model.gguf --memory 2GiB --prompt 512 --generate 64\n  lite bench --kernels",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if f.kernels {
+				return arguments(0)(cmd, args)
+			}
+			return arguments(1, "MODEL")(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if f.kernelsOnly {
-				return benchKernels(cmd.OutOrStdout())
+			if f.kernels {
+				return benchKernels(cmd.OutOrStdout(), kernelBench{rows: 1024, cols: 2048, batch: 64, atLeast: 200 * time.Millisecond, json: f.json})
 			}
-			if len(args) == 0 {
-				return &usageError{errors.New("name a model, or use --kernels-only")}
-			}
-			m, err := f.open(args[0])
-			if err != nil {
-				return err
-			}
-			defer func() { _ = m.Close() }()
-			return f.run(cmd, m)
+			return f.measure(cmd, args[0])
 		},
 	}
 	f.add(cmd)
+	addTierSet(cmd, &f.tierSet)
 	fl := cmd.Flags()
-	fl.IntVar(&f.prompt, "prompt", 256, "tokens of the prompt")
-	fl.IntVar(&f.generate, "generate", 64, "tokens to generate")
-	fl.IntVar(&f.runs, "runs", 3, "how often")
-	fl.StringVar(&f.tierSet, "tier-set", "", "tiers to use, by the name of a set")
-	fl.BoolVar(&f.kernelsOnly, "kernels-only", false, "measure the products of every block format")
+	fl.IntVar(&f.prompt, "prompt", 256, "`N` tokens of prompt")
+	fl.IntVar(&f.generate, "generate", 64, "`N` tokens to generate")
+	fl.IntVar(&f.runs, "runs", 3, "measure `N` times")
+	fl.BoolVar(&f.kernels, "kernels", false, "measure the products of every block format instead of a model")
+	fl.Lookup("json").Usage = "print JSON lines (of a model: always)"
 	return cmd
 }
 
 // measurement is a line of lite bench.
 type measurement struct {
 	Model        string     `json:"model"`
-	Run          int        `json:"run"`
+	Run          int        `json:"run"` // from 0
+	TierSet      string     `json:"tier_set"`
 	Threads      int        `json:"threads"`
 	Kernels      string     `json:"kernels"`
+	MemoryBytes  int64      `json:"memory_bytes"` // what the plan uses
 	TokensSHA256 string     `json:"tokens_sha256"`
 	Stats        lite.Stats `json:"stats"`
 }
 
-func (f *benchFlags) run(cmd *cobra.Command, m *lite.Model) error {
-	info := m.Info()
-	tokens := make([]int32, min(f.prompt, info.Plan.Context-f.generate))
-	for i := range tokens {
-		tokens[i] = int32((i*7919 + 13) % min(50000, info.Vocabulary-8)) //nolint:gosec // an id
+func (f *benchFlags) measure(cmd *cobra.Command, path string) error {
+	for _, n := range []struct {
+		name  string
+		value int
+	}{{"prompt", f.prompt}, {"generate", f.generate}, {"runs", f.runs}} {
+		if n.value < 1 {
+			return usagef("--%s %d: want a number from 1", n.name, n.value)
+		}
 	}
-	for i := range f.runs {
-		g := m.Generate(cmd.Context(), lite.Request{Tokens: tokens, MaxTokens: f.generate, TierSet: f.tierSet, IgnoreEnd: true})
+	m, err := f.open(path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = m.Close() }()
+	info := m.Info()
+	if have := info.Plan.Context; f.prompt > have || f.generate > have-f.prompt {
+		return usagef("--prompt %d and --generate %d do not fit the context of %d positions: lower them or raise --context", f.prompt, f.generate, have)
+	}
+	line := measurement{
+		Model: info.Name, TierSet: f.tierSet, Threads: info.Plan.Threads, Kernels: info.Kernels, MemoryBytes: info.Plan.Needs(),
+	}
+	if line.TierSet == "" {
+		line.TierSet = info.DefaultSet
+	}
+	r := lite.Request{Tokens: benchTokens(f.prompt, info.Vocabulary), MaxTokens: f.generate, TierSet: f.tierSet, IgnoreEnd: true}
+	for line.Run = range f.runs {
+		g := m.Generate(cmd.Context(), r)
 		for range g.Tokens() {
 		}
 		if err := g.Err(); err != nil {
 			return err
 		}
-		line := measurement{info.Name, i, info.Plan.Threads, info.Kernels, g.TokensSHA256(), g.Stats()}
-		if err := json.MarshalWrite(cmd.OutOrStdout(), line, json.Deterministic(true)); err != nil {
-			return fmt.Errorf("printing a measurement: %w", err)
+		line.TokensSHA256, line.Stats = g.TokensSHA256(), g.Stats()
+		if err := printLine(cmd.OutOrStdout(), line); err != nil {
+			return err
 		}
-		fmt.Fprintln(cmd.OutOrStdout())
 	}
 	return nil
+}
+
+// benchTokens are the same for every model, as far as its vocabulary goes, and
+// spread over it.
+func benchTokens(n, vocabulary int) []int32 {
+	tokens := make([]int32, n)
+	for i := range tokens {
+		tokens[i] = int32((i*7919 + 13) % min(50000, max(1, vocabulary-8))) //nolint:gosec // an id
+	}
+	return tokens
+}
+
+// printLine prints a line of JSON.
+func printLine(out io.Writer, v any) error {
+	if err := json.MarshalWrite(out, v, json.Deterministic(true)); err != nil {
+		return fmt.Errorf("printing a measurement: %w", err)
+	}
+	_, err := fmt.Fprintln(out)
+	return err
 }

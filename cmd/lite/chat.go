@@ -7,8 +7,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/peterh/liner"
 	"github.com/spf13/cobra"
@@ -23,7 +23,8 @@ const chatHelp = `/help             this
 /clear            forget the conversation
 /bye              leave (or Ctrl-D)
 """               begins and ends a message of several lines
-Ctrl-C            stops an answer; the conversation goes on`
+Up, Down          what was typed before
+Ctrl-C            stops an answer or drops a line; the conversation goes on`
 
 // conversation is a chat in a terminal.
 type conversation struct {
@@ -31,21 +32,27 @@ type conversation struct {
 	m        *lite.Model
 	sampling lite.Sampling
 	session  *lite.Session
-	messages []lite.Message
+	messages []lite.Message // without the system message
 	last     *lite.Generation
 	out      io.Writer
 	line     *liner.State
+	signals  chan os.Signal
 }
 
 // chat runs a conversation until its reader leaves.
 func (f *runFlags) chat(cmd *cobra.Command, m *lite.Model, sampling lite.Sampling) error {
-	c := &conversation{f: f, m: m, sampling: sampling, session: m.NewSession(), out: cmd.OutOrStdout(), line: liner.NewLiner()}
+	c := &conversation{
+		f: f, m: m, sampling: sampling, session: m.NewSession(), out: cmd.OutOrStdout(),
+		line: liner.NewLiner(), signals: make(chan os.Signal, 1),
+	}
 	defer c.session.Close()
 	defer func() { _ = c.line.Close() }()
 	c.line.SetCtrlCAborts(true)
 	c.line.SetMultiLineMode(true)
-	info := m.Info()
-	fmt.Fprintf(c.out, "%s (%s, %s parameters). /help lists the commands.\n", info.Name, info.Architecture, count(info.Params))
+	signal.Notify(c.signals, os.Interrupt)
+	defer signal.Stop(c.signals)
+	defer c.restoreOnEnd()()
+	c.greet()
 	for {
 		text, err := c.read()
 		switch {
@@ -53,54 +60,87 @@ func (f *runFlags) chat(cmd *cobra.Command, m *lite.Model, sampling lite.Samplin
 			fmt.Fprintln(c.out)
 			return nil
 		case errors.Is(err, liner.ErrPromptAborted):
-			continue
 		case err != nil:
-			return err
+			return fmt.Errorf("reading a line: %w", err)
 		case strings.TrimSpace(text) == "":
-			continue
 		case strings.HasPrefix(text, "/"):
 			if c.command(strings.Fields(text)) {
 				return nil
 			}
-			continue
+		default:
+			c.say(text)
 		}
-		c.say(text)
+	}
+}
+
+// restoreOnEnd gives the terminal back as it was when the process is told to
+// end. The function that it returns stops that.
+func (c *conversation) restoreOnEnd() func() {
+	end, done := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(end, syscall.SIGTERM, syscall.SIGHUP)
+	go func() {
+		select {
+		case <-end:
+			_ = c.line.Close()
+			os.Exit(exitFailed)
+		case <-done:
+		}
+	}()
+	return func() {
+		signal.Stop(end)
+		close(done)
+	}
+}
+
+func (c *conversation) greet() {
+	info := c.m.Info()
+	fmt.Fprintf(c.out, "%s (%s, %s parameters), seed %d. /help lists the commands.\n",
+		oneLine(info.Name), info.Architecture, count(info.Params), c.sampling.Seed)
+	if !c.m.HasChat() || c.f.raw {
+		fmt.Fprintln(c.out, "It does not converse: it goes on from each text that you type.")
 	}
 }
 
 // read reads a message: a line, or several between triple quotes.
 func (c *conversation) read() (string, error) {
-	text, err := c.line.Prompt("> ")
+	const quotes = `"""`
+	text, err := c.prompt("> ")
 	if err != nil {
 		return "", err
 	}
-	c.line.AppendHistory(text)
-	rest, multi := strings.CutPrefix(strings.TrimSpace(text), `"""`)
-	if !multi {
+	rest, several := strings.CutPrefix(strings.TrimSpace(text), quotes)
+	if !several {
 		return text, nil
 	}
 	lines := []string{rest}
-	for !strings.HasSuffix(lines[len(lines)-1], `"""`) {
-		next, err := c.line.Prompt("… ")
+	for !strings.HasSuffix(lines[len(lines)-1], quotes) {
+		next, err := c.prompt("… ")
 		if err != nil {
 			return "", err
 		}
-		lines = append(lines, next)
+		lines = append(lines, strings.TrimRight(next, " "))
 	}
-	return strings.TrimSuffix(strings.Join(lines, "\n"), `"""`), nil
+	return strings.TrimSpace(strings.TrimSuffix(strings.Join(lines, "\n"), quotes)), nil
+}
+
+// prompt reads one line and remembers it.
+func (c *conversation) prompt(prompt string) (string, error) {
+	text, err := c.line.Prompt(prompt)
+	if err == nil && text != "" {
+		c.line.AppendHistory(text)
+	}
+	return text, err
 }
 
 // say sends a message and prints the answer as it comes. Ctrl-C ends the
 // answer, and what was said of it stays in the conversation.
 func (c *conversation) say(text string) {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := c.untilInterrupt()
 	defer stop()
 	r := c.f.request(c.m, text, c.sampling)
-	if r.Messages != nil {
-		r.Messages = append(append([]lite.Message(nil), c.messages...), r.Messages...)
-		if len(c.messages) > 0 && c.f.system != "" { // said at the beginning already
-			r.Messages = append(append([]lite.Message(nil), c.messages...), lite.Message{Role: "user", Content: text})
-		}
+	if r.Messages != nil { // what was said stands between the system's message and this one
+		at := len(r.Messages) - 1
+		r.Messages = append(append(r.Messages[:at:at], c.messages...), r.Messages[at])
 	}
 	g := c.session.Generate(ctx, r)
 	for token := range g.Tokens() {
@@ -108,13 +148,48 @@ func (c *conversation) say(text string) {
 	}
 	fmt.Fprintln(c.out)
 	c.last = g
-	if err := g.Err(); err != nil && !errors.Is(err, context.Canceled) {
-		fmt.Fprintf(c.out, "(%s)\n", explain(err))
-		return
+	if note := c.note(g); note != "" {
+		fmt.Fprintf(c.out, "(%s)\n", note)
 	}
-	if r.Messages != nil {
-		c.messages = append(r.Messages, lite.Message{Role: "assistant", Content: g.Text()})
+	if c.f.stats {
+		printStats(c.out, g)
 	}
+	if err := g.Err(); r.Messages != nil && g.Text() != "" && (err == nil || errors.Is(err, context.Canceled)) {
+		c.messages = append(c.messages, lite.Message{Role: "user", Content: text}, lite.Message{Role: "assistant", Content: g.Text()})
+	}
+}
+
+// untilInterrupt is a context that the next Ctrl-C cancels.
+func (c *conversation) untilInterrupt() (context.Context, func()) {
+	select {
+	case <-c.signals: // one that came when nothing was running
+	default:
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		select {
+		case <-c.signals:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}
+
+// note says why an answer ended, if not by itself.
+func (c *conversation) note(g *lite.Generation) string {
+	const anew = "the context is full: /clear forgets the conversation"
+	switch err := g.Err(); {
+	case errors.Is(err, context.Canceled):
+		return "interrupted"
+	case isA[*lite.ContextError](err), err == nil && g.StopReason() == lite.StopContext:
+		return anew
+	case err != nil:
+		return explain(err)
+	case g.StopReason() == lite.StopLength && c.f.maxTokens > 0:
+		return fmt.Sprintf("ended by max-tokens %d", c.f.maxTokens)
+	}
+	return ""
 }
 
 // command carries out a line that begins with a slash, and says whether it was
@@ -127,6 +202,7 @@ func (c *conversation) command(words []string) bool {
 		fmt.Fprintln(c.out, chatHelp)
 	case "/clear":
 		c.messages = nil
+		fmt.Fprintln(c.out, "The conversation is forgotten.")
 	case "/stats":
 		if c.last == nil {
 			fmt.Fprintln(c.out, "Nothing was said yet.")
@@ -135,52 +211,10 @@ func (c *conversation) command(words []string) bool {
 		}
 	case "/set":
 		if err := c.set(words[1:]); err != nil {
-			fmt.Fprintln(c.out, err)
+			fmt.Fprintln(c.out, explain(err))
 		}
 	default:
-		fmt.Fprintf(c.out, "There is no %s; /help lists the commands.\n", words[0])
+		fmt.Fprintf(c.out, "There is no %s; /help lists the commands. A space before the slash makes it a message.\n", words[0])
 	}
 	return false
-}
-
-// set shows or changes a setting.
-func (c *conversation) set(words []string) error {
-	s := &c.sampling
-	if len(words) < 2 {
-		fmt.Fprintf(c.out, "temp %v, top-k %d, top-p %v, min-p %v, repeat-penalty %v, seed %d, max-tokens %d, tier-set %s (of %s), system %q\n",
-			s.Temperature, s.TopK, s.TopP, s.MinP, s.RepeatPenalty, s.Seed, c.f.maxTokens, c.f.tierSet, strings.Join(c.m.TierSets(), ", "), c.f.system)
-		return nil
-	}
-	name, value := words[0], strings.Join(words[1:], " ")
-	number, err := strconv.ParseFloat(value, 32)
-	floats := map[string]*float32{"temp": &s.Temperature, "top-p": &s.TopP, "min-p": &s.MinP, "repeat-penalty": &s.RepeatPenalty}
-	switch {
-	case floats[name] != nil:
-		if err != nil {
-			return fmt.Errorf("%s needs a number, not %q", name, value)
-		}
-		*floats[name] = float32(number)
-		return nil
-	case name == "tier-set":
-		c.f.tierSet = value
-		return nil
-	case name == "system":
-		c.f.system, c.messages = value, nil
-		return nil
-	}
-	n, err := strconv.ParseUint(value, 10, 62)
-	if err != nil {
-		return fmt.Errorf("%s needs a whole number, not %q", name, value)
-	}
-	switch name {
-	case "top-k":
-		s.TopK = int(n)
-	case "seed":
-		s.Seed = n
-	case "max-tokens":
-		c.f.maxTokens = int(n)
-	default:
-		return fmt.Errorf("there is no setting %q; /help lists them", name)
-	}
-	return nil
 }

@@ -8,7 +8,6 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/lite-llm/lite"
 )
@@ -35,7 +34,7 @@ same windows, in nats, with their standard error.
 --json prints an array with an object for each measurement; "versus" is its
 comparison.`,
 		Example: "  lite eval tiny train/heldout.txt --random-routing\n  lite eval model.gguf text.txt --window 512 --json",
-		Args:    cobra.ExactArgs(2),
+		Args:    arguments(2, "MODEL", "FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			text, err := os.ReadFile(args[1])
 			if err != nil {
@@ -60,8 +59,8 @@ comparison.`,
 		},
 	}
 	f.add(cmd)
-	cmd.Flags().StringArrayVar(&sets, "tier-set", nil, "only this tier set (may be repeated)")
-	cmd.Flags().IntVar(&window, "window", 0, "tokens of a window (default: 256, or the context)")
+	cmd.Flags().StringArrayVar(&sets, "tier-set", nil, "only the tier set of this `NAME` (may be repeated)")
+	cmd.Flags().IntVar(&window, "window", 0, "`N` tokens of a window (default: 256, or the context)")
 	cmd.Flags().BoolVar(&random, "random-routing", false, "measure each tier set with random choices too")
 	return cmd
 }
@@ -132,9 +131,8 @@ type bar struct {
 
 func (b *bar) set(done, all int) {
 	if b.bar == nil {
-		errs, ok := b.cmd.ErrOrStderr().(*os.File)
 		b.bar = progressbar.NewOptions(all, progressbar.OptionSetDescription(b.label),
-			progressbar.OptionSetVisibility(ok && term.IsTerminal(int(errs.Fd()))),
+			progressbar.OptionSetVisibility(isTerminal(b.cmd.ErrOrStderr())),
 			progressbar.OptionClearOnFinish(), progressbar.OptionSetWriter(b.cmd.ErrOrStderr()))
 	}
 	_ = b.bar.Set(done) // a bar that cannot be drawn hides nothing
@@ -167,7 +165,7 @@ func (e *evaluator) print(out io.Writer) error {
 // routing names a tier set with the way in which its experts are chosen.
 func routing(set string, random bool) string {
 	if random {
-		return set + " (random routing)"
+		set += " (random routing)"
 	}
-	return set
+	return oneLine(set)
 }

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/spf13/cobra"
 
@@ -17,7 +20,6 @@ type modelFlags struct {
 	context     int
 	chunk       int
 	kv          string
-	kernels     string
 	read        string
 	routingSeed uint64
 	json        bool
@@ -27,24 +29,26 @@ type modelFlags struct {
 func (f *modelFlags) add(cmd *cobra.Command) {
 	f.cmd = cmd
 	fl := cmd.Flags()
-	fl.StringVar(&f.memory, "memory", "", "hard cap on the process, such as 3GiB (default: what the machine and its cgroup have available)")
-	fl.IntVar(&f.threads, "threads", 0, "workers (default: one for each processor)")
-	fl.IntVar(&f.context, "context", 0, "most positions of a sequence (default: the model's own or 4096)")
-	fl.IntVar(&f.chunk, "chunk", 0, "most prompt tokens of a step (default: 512, or what fits memory)")
-	fl.StringVar(&f.kv, "kv", "f16", "type of stored keys and values: f16, bf16 or f32")
-	fl.StringVar(&f.kernels, "kernels", "", "reference or avx2 (default: LITE_KERNELS, or the fastest)")
-	fl.StringVar(&f.read, "read", "auto", "how experts are read: auto, direct (past the page cache) or buffered")
-	fl.Uint64Var(&f.routingSeed, "routing-seed", 0, "order of equal routing scores (default: the model's)")
+	fl.StringVar(&f.memory, "memory", "", "hard cap on the process, a `SIZE` such as 3GiB (default: what the machine and its cgroup have available)")
+	fl.IntVar(&f.threads, "threads", 0, "`N` workers (default: one for each processor)")
+	fl.IntVar(&f.context, "context", 0, "at most `N` positions of a sequence (default: the model's own or 4096, or what fits memory)")
+	fl.IntVar(&f.chunk, "chunk", 0, "at most `N` prompt tokens in a step (default: 512, or what fits memory)")
+	fl.StringVar(&f.kv, "kv", "f16", "`TYPE` of stored keys and values: f16, bf16 or f32")
+	fl.StringVar(&f.read, "read", "auto", "`HOW` experts are read: auto, direct (past the page cache) or buffered")
+	fl.Uint64Var(&f.routingSeed, "routing-seed", 0, "`SEED` of the order of equal routing scores (default: the model's)")
 	fl.BoolVar(&f.json, "json", false, "print JSON")
 }
 
-// open opens the model with the flags' options.
-func (f *modelFlags) open(path string) (*lite.Model, error) {
-	o := lite.Options{Threads: f.threads, Context: f.context, Chunk: f.chunk, KV: f.kv, Kernels: f.kernels}
+// options are what the flags say.
+func (f *modelFlags) options() (lite.Options, error) {
+	o := lite.Options{Threads: f.threads, Context: f.context, Chunk: f.chunk, KV: f.kv}
 	if f.memory != "" {
 		n, err := lite.ParseSize(f.memory)
+		if err == nil && n == 0 {
+			err = errors.New("0 is no size to run in; leave the flag out to take what is available")
+		}
 		if err != nil {
-			return nil, &usageError{fmt.Errorf("--memory: %w", err)}
+			return o, usagef("--memory: %w", err)
 		}
 		o.Memory = n
 	}
@@ -58,9 +62,48 @@ func (f *modelFlags) open(path string) (*lite.Model, error) {
 	case "buffered":
 		o.Direct = lite.DirectNever
 	default:
-		return nil, &usageError{fmt.Errorf("--read %s: choose auto, direct or buffered", f.read)}
+		return o, usagef("--read %q: choose auto, direct or buffered", f.read)
 	}
-	return lite.Open(path, o)
+	return o, nil
+}
+
+// open opens the model with the flags' options.
+func (f *modelFlags) open(path string) (*lite.Model, error) {
+	o, err := f.options()
+	if err != nil {
+		return nil, err
+	}
+	m, err := unlessInterrupted(f.cmd.Context(), func() (*lite.Model, error) { return lite.Open(path, o) })
+	if missing, ok := errors.AsType[*fs.PathError](err); ok && errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no file %s (the embedded model is called \"tiny\")", missing.Path)
+	}
+	return m, err
+}
+
+// unlessInterrupted returns what do returns, or ctx's error as soon as it is
+// cancelled. What do is doing then ends with the process.
+func unlessInterrupted[T any](ctx context.Context, do func() (T, error)) (T, error) {
+	type result struct {
+		v   T
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		v, err := do()
+		done <- result{v, err}
+	}()
+	select {
+	case r := <-done:
+		return r.v, r.err
+	case <-ctx.Done():
+		var none T
+		return none, ctx.Err()
+	}
+}
+
+// addTierSet adds the flag that chooses a tier set.
+func addTierSet(cmd *cobra.Command, set *string) {
+	cmd.Flags().StringVar(set, "tier-set", "", "tiers to use, by the `NAME` of a set that 'lite inspect' lists (default: the model's)")
 }
 
 // sampleFlags say how tokens are chosen.
@@ -73,24 +116,27 @@ type sampleFlags struct {
 func (f *sampleFlags) add(cmd *cobra.Command) {
 	f.cmd = cmd
 	fl := cmd.Flags()
-	fl.Uint64Var(&f.Seed, "seed", 0, "draws the answer; equal seeds give equal answers (default: drawn and printed)")
-	fl.Float64Var(&f.temp, "temp", 0.7, "temperature; 0 takes the most likely token")
-	fl.IntVar(&f.TopK, "top-k", 40, "keep the k most likely tokens; 0 keeps all")
-	fl.Float64Var(&f.topP, "top-p", 0.95, "keep the most likely tokens that reach this probability; 0 keeps all")
-	fl.Float64Var(&f.minP, "min-p", 0, "keep tokens at least this many times as likely as the best; 0 keeps all")
-	fl.Float64Var(&f.repeat, "repeat-penalty", 1.05, "make the last 64 tokens less likely; 1 does nothing")
+	fl.Uint64Var(&f.Seed, "seed", 0, "`SEED` that draws the answer; equal seeds give equal answers (default: drawn and printed)")
+	fl.Float64Var(&f.temp, "temp", 0.7, "temperature `T`; 0 takes the most likely token")
+	fl.IntVar(&f.TopK, "top-k", 40, "keep the `K` most likely tokens; 0 keeps all")
+	fl.Float64Var(&f.topP, "top-p", 0.95, "keep the most likely tokens that reach probability `P`; 0 keeps all")
+	fl.Float64Var(&f.minP, "min-p", 0, "keep tokens at least `P` times as likely as the best; 0 keeps all")
+	fl.Float64Var(&f.repeat, "repeat-penalty", 1.05, "make the last 64 tokens less likely by a `FACTOR`; 1 does nothing")
 }
+
+// drawn says that the seed was not given.
+func (f *sampleFlags) drawn() bool { return !f.cmd.Flags().Changed("seed") }
 
 // settle returns the sampling, with a seed drawn when none was given.
 func (f *sampleFlags) settle() (lite.Sampling, error) {
 	s := f.Sampling
 	s.Temperature, s.TopP, s.MinP, s.RepeatPenalty = float32(f.temp), float32(f.topP), float32(f.minP), float32(f.repeat)
-	if !f.cmd.Flags().Changed("seed") {
-		var b [8]byte
+	if f.drawn() {
+		var b [4]byte // short enough to type
 		if _, err := rand.Read(b[:]); err != nil {
 			return s, fmt.Errorf("drawing a seed: %w", err)
 		}
-		s.Seed = binary.LittleEndian.Uint64(b[:]) >> 32 // short enough to type
+		s.Seed = uint64(binary.LittleEndian.Uint32(b[:]))
 	}
-	return s, nil
+	return s, s.Validate()
 }

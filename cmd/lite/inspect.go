@@ -22,7 +22,7 @@ func newInspect() *cobra.Command {
 on the parameters that a token executes, P_active ≤ L·(C_dense + K·Θ_max).
 --plan shows how memory would be divided.`,
 		Example: "  lite inspect tiny\n  lite inspect model.gguf --memory 3GiB --plan",
-		Args:    cobra.ExactArgs(1),
+		Args:    arguments(1, "MODEL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			m, err := f.open(args[0])
 			if err != nil {
@@ -42,7 +42,11 @@ on the parameters that a token executes, P_active ≤ L·(C_dense + K·Θ_max).
 
 func printInfo(cmd *cobra.Command, i lite.Info, plan bool) error {
 	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-	row := func(name, format string, args ...any) { fmt.Fprintf(w, "%s\t%s\n", name, fmt.Sprintf(format, args...)) }
+	row := func(name, format string, args ...any) {
+		name, inner := strings.CutPrefix(name, "  ")
+		indent := map[bool]string{true: "  "}[inner]
+		fmt.Fprintf(w, "%s%s\t%s\n", indent, oneLine(name), oneLine(fmt.Sprintf(format, args...)))
+	}
 	row("model", "%s (%s), %s in %s", i.Name, i.Architecture, count(i.Params)+" parameters", size(i.FileBytes))
 	row("shape", "%d layers, %d wide, %d positions", i.Layers, i.Dim, i.Context)
 	row("tokens", "%s%s", i.Tokenizer, map[bool]string{true: ", chat template"}[i.Chat])
@@ -60,8 +64,12 @@ func printInfo(cmd *cobra.Command, i lite.Info, plan bool) error {
 		if name == i.DefaultSet {
 			name += " (default)"
 		}
-		row("set "+name, "{%s} k_tier %d, k_group %d, k_expert %d: L %d, C_dense %s, K %d, Θ_max %s, P_active %s",
-			strings.Join(s.Tiers, ", "), s.KTier, s.KGroup, s.KExpert, s.L, count(int64(s.CDense)), s.K, count(s.ThetaMax), count(s.PActive))
+		of := "no experts"
+		if len(s.Tiers) > 0 {
+			of = fmt.Sprintf("{%s} k_tier %d, k_group %d, k_expert %d", strings.Join(s.Tiers, ", "), s.KTier, s.KGroup, s.KExpert)
+		}
+		row("set "+name, "%s: L %d, C_dense %s, K %d, Θ_max %s, P_active %s",
+			of, s.L, count(int64(s.CDense)), s.K, count(s.ThetaMax), count(s.PActive))
 	}
 	if plan {
 		p := i.Plan

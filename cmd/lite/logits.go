@@ -1,12 +1,10 @@
 package main
 
 import (
-	"bufio"
 	"encoding/binary"
-	"errors"
 	"fmt"
+	"io"
 	"math"
-	"os"
 	"strconv"
 	"strings"
 
@@ -15,55 +13,50 @@ import (
 	"github.com/lite-llm/lite"
 )
 
+// logitsFlags are the flags of lite logits.
+type logitsFlags struct {
+	modelFlags
+	tokens, out, experts, tierSet string
+}
+
 func newLogits() *cobra.Command {
-	f := &modelFlags{}
-	var tokens, out, experts, tierSet string
+	f := &logitsFlags{}
 	cmd := &cobra.Command{
 		Use:   "logits MODEL --tokens 1,2,3 --out FILE",
 		Short: "Write the logits of tokens, and the experts that they chose",
-		Long: `Writes the logits of every token to a file of little-endian float32 values,
-[token][vocabulary]. --experts writes the experts that each layer chose for each
-token, with their weights, as JSON. Keys and values are kept in F32 unless --kv
-says otherwise.`,
+		Long: `Passes tokens through a model and writes the logits of every token to a file of
+little-endian float32 values, [token][vocabulary]. --experts writes a JSON object
+of the experts that each layer chose for each token, with their weights:
+{"LAYER": [[{"index": 4, "weight": 0.5}, …] for each token]}, experts ascending;
+layers without experts are not in it.
+
+Keys and values are kept in f32 unless --kv says otherwise. --json prints what
+was written to standard output.`,
 		Example: "  lite logits model.gguf --tokens 1,2,3 --out logits.f32 --experts experts.json",
-		Args:    cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ids, err := parseTokens(tokens)
-			if err != nil {
-				return &usageError{err}
-			}
-			if out == "" && experts == "" {
-				return &usageError{errors.New("say where to write: --out FILE, --experts FILE")}
-			}
-			if !cmd.Flags().Changed("kv") {
-				f.kv = "f32"
-			}
-			m, err := f.open(args[0])
-			if err != nil {
-				return err
-			}
-			defer func() { _ = m.Close() }()
-			return writeLogits(cmd, m, tierSet, ids, out, experts)
-		},
+		Args:    arguments(1, "MODEL"),
+		RunE:    f.run,
 	}
 	f.add(cmd)
+	addTierSet(cmd, &f.tierSet)
 	fl := cmd.Flags()
-	fl.StringVar(&tokens, "tokens", "", "token ids, parted by commas")
-	fl.StringVar(&out, "out", "", "file for the logits")
-	fl.StringVar(&experts, "experts", "", "file for the chosen experts")
-	fl.StringVar(&tierSet, "tier-set", "", "tiers to use, by the name of a set")
+	fl.Lookup("kv").DefValue = "f32"
+	f.kv = "f32"
+	fl.StringVar(&f.tokens, "tokens", "", "`IDS` of tokens, parted by commas")
+	fl.StringVar(&f.out, "out", "", "`FILE` for the logits")
+	fl.StringVar(&f.experts, "experts", "", "`FILE` for the chosen experts")
 	return cmd
 }
 
+// parseTokens reads ids parted by commas.
 func parseTokens(s string) ([]int32, error) {
-	if s == "" {
-		return nil, errors.New("--tokens is needed, such as --tokens 1,2,3")
+	if strings.TrimSpace(s) == "" {
+		return nil, usagef("--tokens is missing: write ids parted by commas, such as --tokens 1,2,3")
 	}
 	var ids []int32
 	for part := range strings.SplitSeq(s, ",") {
 		n, err := strconv.ParseInt(strings.TrimSpace(part), 10, 32)
-		if err != nil {
-			return nil, fmt.Errorf("--tokens: %q is not a token id", part)
+		if err != nil || n < 0 {
+			return nil, usagef("--tokens: %q is not a token id; write ids parted by commas, such as 1,2,3", part)
 		}
 		ids = append(ids, int32(n))
 	}
@@ -73,48 +66,86 @@ func parseTokens(s string) ([]int32, error) {
 // chosenExperts is what --experts writes: per layer, per token.
 type chosenExperts map[string][][]lite.Expert
 
-func writeLogits(cmd *cobra.Command, m *lite.Model, tierSet string, ids []int32, out, experts string) (err error) {
-	w := bufio.NewWriter(cmd.OutOrStdout())
-	if out != "" {
-		file, err := os.Create(out)
-		if err != nil {
-			return fmt.Errorf("creating the file of logits: %w", err)
-		}
-		defer func() { err = errors.Join(err, file.Close()) }()
-		w = bufio.NewWriterSize(file, 1<<20)
+// written is what --json prints.
+type written struct {
+	Model      string `json:"model"`
+	TierSet    string `json:"tier_set"`
+	Tokens     int    `json:"tokens"`
+	Vocabulary int    `json:"vocabulary"`
+	KV         string `json:"kv"`
+	Out        string `json:"out"`
+	Experts    string `json:"experts"`
+}
+
+func (f *logitsFlags) run(cmd *cobra.Command, args []string) (err error) {
+	ids, err := parseTokens(f.tokens)
+	if err != nil {
+		return err
 	}
+	if f.out == "" && f.experts == "" {
+		return usagef("say where to write: --out FILE, --experts FILE")
+	}
+	m, err := f.open(args[0])
+	if err != nil {
+		return err
+	}
+	defer func() { _ = m.Close() }()
+	for _, id := range ids { // before a file is made
+		if int(id) >= m.Vocabulary() {
+			return &lite.TokenError{Token: id, Vocab: m.Vocabulary()}
+		}
+	}
+	logits, err := createResult(f.out)
+	if err != nil {
+		return err
+	}
+	defer func() { err = logits.close(err) }()
+	experts, err := createResult(f.experts)
+	if err != nil {
+		return err
+	}
+	defer func() { err = experts.close(err) }()
+	if err := writeLogits(cmd, m, f.tierSet, ids, logits, experts); err != nil || !f.json {
+		return err
+	}
+	w := written{
+		Model: m.Info().Name, TierSet: f.tierSet, Tokens: len(ids), Vocabulary: m.Vocabulary(),
+		KV: f.kv, Out: f.out, Experts: f.experts,
+	}
+	if w.TierSet == "" {
+		w.TierSet = m.Info().DefaultSet
+	}
+	return printJSON(cmd.OutOrStdout(), w)
+}
+
+// writeLogits writes to those of the files that are wanted.
+func writeLogits(cmd *cobra.Command, m *lite.Model, tierSet string, ids []int32, logits, experts *resultFile) error {
 	chosen := chosenExperts{}
 	var routing lite.Routing
-	if experts != "" {
+	if experts != nil {
 		routing = func(layer, _ int, c []lite.Expert) {
 			key := strconv.Itoa(layer)
 			chosen[key] = append(chosen[key], append([]lite.Expert(nil), c...))
 		}
 	}
-	err = m.Logits(cmd.Context(), tierSet, ids, func(_ int, logits []float32) error {
-		if out == "" {
+	var row []byte
+	err := m.Logits(cmd.Context(), tierSet, ids, func(_ int, values []float32) error {
+		if logits == nil {
 			return nil
 		}
-		var b [4]byte
-		for _, v := range logits {
-			binary.LittleEndian.PutUint32(b[:], math.Float32bits(v))
-			if _, err := w.Write(b[:]); err != nil {
-				return err
-			}
+		row = row[:0]
+		for _, v := range values {
+			row = binary.LittleEndian.AppendUint32(row, math.Float32bits(v))
 		}
-		return nil
+		_, err := logits.Write(row)
+		return err
 	}, routing)
-	if err != nil {
+	if err != nil || experts == nil {
 		return err
 	}
-	if experts != "" {
-		file, err := os.Create(experts)
-		if err != nil {
-			return fmt.Errorf("creating the file of experts: %w", err)
-		}
-		if err := errors.Join(printJSON(file, chosen), file.Close()); err != nil {
-			return err
-		}
+	var w io.Writer = experts
+	if err := printJSON(w, chosen); err != nil {
+		return fmt.Errorf("writing the experts: %w", err)
 	}
-	return w.Flush()
+	return nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/lite-llm/lite/internal/base"
 )
@@ -19,6 +20,9 @@ func count(n int64) string {
 	}
 	return strconv.FormatInt(n, 10)
 }
+
+// oneLine prints a name that a file gave on one line, whatever is in it.
+func oneLine(s string) string { return printable(strings.Join(strings.Fields(s), " ")) }
 
 // size prints a number of bytes.
 func size(n int64) string { return base.ByteSize(n).String() }

@@ -5,12 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/lite-llm/lite"
 )
@@ -28,107 +27,155 @@ type runFlags struct {
 	stop      []string
 }
 
+// textTokens is the length of an answer of a model that does not end it.
+const textTokens = 200
+
 func newRun() *cobra.Command {
 	f := &runFlags{}
 	cmd := &cobra.Command{
 		Use:   "run MODEL [PROMPT]",
 		Short: "Answer a prompt, or chat in a terminal",
 		Long: `Answers a prompt. A model with a chat template gets it as a message of a user;
-one without, or with --raw, goes on from the text. Without a prompt, a terminal
-gets a conversation (try /help), and anything else is read as the prompt.`,
+one without, or with --raw, goes on from the text, which is printed before it.
+Without a PROMPT, a terminal gets a conversation (try /help), and anything else
+is read to its end as the prompt.
+
+The answer goes to standard output; the seed, when it was drawn, and --stats to
+standard error. --json prints one object when the answer is complete: text,
+tokens, tokens_sha256, logits_sha256 (of the float32 logits of every generated
+position, before penalties), stop, seed and stats.`,
 		Example: `  lite run tiny "In the beginning" --tier-set fast --seed 1
   lite run model.gguf --memory 3GiB "Why is the sky blue?"
-  lite run model.gguf --json --temp 0 "2+2=" | jq .tokens_sha256
+  lite run model.gguf --json --temp 0 "2+2=" | jq -r .tokens_sha256
+  lite run model.gguf < question.txt
   lite run model.gguf`,
-		Args: cobra.RangeArgs(1, 2),
-		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
+		Args: arguments(1, "MODEL", "PROMPT"),
+		RunE: f.run,
 	}
 	f.modelFlags.add(cmd)
 	f.sampleFlags.add(cmd)
+	addTierSet(cmd, &f.tierSet)
 	fl := cmd.Flags()
-	fl.StringVar(&f.tierSet, "tier-set", "", "tiers to use, by the name of a set (default: the model's)")
-	fl.IntVar(&f.maxTokens, "max-tokens", 0, "end the answer after so many tokens (default: until the model ends it; 200 for a text to go on from)")
-	fl.StringVar(&f.system, "system", "", "a system message before the conversation")
+	fl.IntVar(&f.maxTokens, "max-tokens", 0, "end the answer after `N` tokens (default: when the model ends it; 200 for a text to go on from)")
+	fl.StringVar(&f.system, "system", "", "a system `MESSAGE` before the conversation")
 	fl.BoolVar(&f.raw, "raw", false, "go on from the prompt as it is, without the chat template")
 	fl.BoolVar(&f.stats, "stats", false, "print measurements to standard error")
 	fl.BoolVar(&f.ignoreEnd, "ignore-end", false, "go on after the model's own end")
-	fl.StringArrayVar(&f.stop, "stop", nil, "end the answer before this text (may be repeated)")
+	fl.StringArrayVar(&f.stop, "stop", nil, "end the answer before this `TEXT` (may be repeated)")
 	return cmd
 }
 
 func (f *runFlags) run(cmd *cobra.Command, args []string) error {
-	sampling, err := f.settle()
+	sampling, err := f.check()
 	if err != nil {
 		return err
+	}
+	chat := len(args) == 1 && !f.json && isTerminal(cmd.InOrStdin()) && isTerminal(cmd.OutOrStdout())
+	prompt := ""
+	if !chat {
+		if prompt, err = readPrompt(cmd, args[1:]); err != nil {
+			return err
+		}
 	}
 	m, err := f.open(args[0])
 	if err != nil {
 		return err
 	}
 	defer func() { _ = m.Close() }() // the process ends
-	in, interactive := cmd.InOrStdin().(*os.File)
-	interactive = interactive && term.IsTerminal(int(in.Fd()))
-	if len(args) == 1 && interactive && !f.json {
+	if f.system != "" && !m.HasChat() {
+		return usagef("--system: %w", lite.ErrNoTemplate)
+	}
+	if chat {
 		return f.chat(cmd, m, sampling)
 	}
-	if len(args) == 2 {
-		return f.answer(cmd.Context(), cmd, m, f.request(m, args[1], sampling))
+	return f.answer(cmd, m, f.request(m, prompt, sampling))
+}
+
+// check returns the sampling, and an error for flags that no model can follow.
+func (f *runFlags) check() (lite.Sampling, error) {
+	sampling, err := f.settle()
+	switch {
+	case err != nil:
+	case f.maxTokens < 0:
+		err = usagef("--max-tokens %d: want a number from 0", f.maxTokens)
+	case f.raw && f.system != "":
+		err = usagef("--raw leaves out the chat template that --system needs: use one of them")
 	}
-	text, err := io.ReadAll(cmd.InOrStdin())
-	if err != nil {
-		return fmt.Errorf("reading the prompt: %w", err)
+	return sampling, err
+}
+
+// readPrompt is the prompt among the arguments, or else standard input.
+func readPrompt(cmd *cobra.Command, args []string) (string, error) {
+	if len(args) == 0 {
+		if isTerminal(cmd.InOrStdin()) {
+			fmt.Fprintln(cmd.ErrOrStderr(), "Type the prompt, and Ctrl-D on a line of its own.")
+		}
+		text, err := unlessInterrupted(cmd.Context(), func() ([]byte, error) { return io.ReadAll(cmd.InOrStdin()) })
+		if err != nil {
+			return "", fmt.Errorf("reading the prompt: %w", err)
+		}
+		args = []string{strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")}
 	}
-	return f.answer(cmd.Context(), cmd, m, f.request(m, string(text), sampling))
+	if strings.TrimSpace(args[0]) == "" {
+		return "", usagef("%w: give it as an argument or on standard input", lite.ErrEmpty)
+	}
+	return args[0], nil
 }
 
 // request is the request for one prompt.
 func (f *runFlags) request(m *lite.Model, prompt string, sampling lite.Sampling) lite.Request {
 	r := lite.Request{
-		Prompt: prompt, TierSet: f.tierSet, MaxTokens: f.maxTokens, Sampling: sampling, Hash: f.json,
+		TierSet: f.tierSet, MaxTokens: f.maxTokens, Sampling: sampling, Hash: f.json,
 		IgnoreEnd: f.ignoreEnd, Stop: f.stop,
 	}
 	if m.HasChat() && !f.raw {
-		r.Messages = f.messages(prompt)
-	} else if r.MaxTokens == 0 {
-		r.MaxTokens = 200
+		if f.system != "" {
+			r.Messages = append(r.Messages, lite.Message{Role: "system", Content: f.system})
+		}
+		r.Messages = append(r.Messages, lite.Message{Role: "user", Content: prompt})
+		return r
+	}
+	r.Prompt = prompt
+	if r.MaxTokens == 0 {
+		r.MaxTokens = textTokens
 	}
 	return r
 }
 
-func (f *runFlags) messages(prompt string) []lite.Message {
-	var messages []lite.Message
-	if f.system != "" {
-		messages = append(messages, lite.Message{Role: "system", Content: f.system})
-	}
-	return append(messages, lite.Message{Role: "user", Content: prompt})
-}
-
-// answer prints one answer.
-func (f *runFlags) answer(ctx context.Context, cmd *cobra.Command, m *lite.Model, r lite.Request) error {
+// answer prints one answer. What was said of it when it failed or Ctrl-C ended
+// it is printed too.
+func (f *runFlags) answer(cmd *cobra.Command, m *lite.Model, r lite.Request) error {
 	out, errs := cmd.OutOrStdout(), cmd.ErrOrStderr()
-	g := m.Generate(ctx, r)
-	if !f.json && r.Messages == nil && r.Prompt != "" {
+	g := m.Generate(cmd.Context(), r)
+	if err := g.Err(); err != nil {
+		return err
+	}
+	if !f.json {
 		fmt.Fprint(out, r.Prompt)
 	}
 	for token := range g.Tokens() {
 		if !f.json {
 			fmt.Fprint(out, token.Text)
 		}
+		if failed(out) {
+			break
+		}
 	}
-	if err := g.Err(); err != nil && (!errors.Is(err, context.Canceled) || len(g.IDs()) == 0) {
-		return err
-	}
+	err := g.Err()
 	if f.json {
-		return printJSON(out, newResult(g, r.Seed))
+		if err != nil && (!errors.Is(err, context.Canceled) || len(g.IDs()) == 0) {
+			return err
+		}
+		return errors.Join(printJSON(out, newResult(g, r.Seed)), err)
 	}
 	fmt.Fprintln(out)
-	if !f.sampleFlags.cmd.Flags().Changed("seed") && r.Temperature != 0 {
+	if f.drawn() {
 		fmt.Fprintf(errs, "seed %d\n", r.Seed)
 	}
 	if f.stats {
 		printStats(errs, g)
 	}
-	return nil
+	return err
 }
 
 // result is what lite run --json prints.
