@@ -32,6 +32,7 @@ type builder struct {
 const (
 	maxLayers = 1 << 12
 	maxDim    = 1 << 24
+	maxRope   = 1 << 16 // values of a head that are rotated
 )
 
 func (b *builder) fail(format string, args ...any) {
@@ -157,6 +158,9 @@ func (b *builder) matrix(name string, cols, rows int) linear.Matrix {
 // vector is n values, widened to F32.
 func (b *builder) vector(name string, n int) []float32 {
 	t, data := b.tensor(name, true, n)
+	if b.err != nil {
+		return nil // before n, which the file may not hold, is allocated
+	}
 	v := make([]float32, n)
 	if data != nil {
 		quant.Dequantize(t, v, data)
@@ -187,7 +191,11 @@ func (b *builder) common() {
 		return
 	}
 	m.Dim, m.Context = b.uint("embedding_length"), b.uint("context_length")
-	m.Eps = float32(b.floatOr("attention.layer_norm_rms_epsilon", 1e-5))
+	eps := b.floatOr("attention.layer_norm_rms_epsilon", 1e-5)
+	if eps < 0 || eps > 1 {
+		b.fail("%s.attention.layer_norm_rms_epsilon is %v: want 0 to 1", b.arch, eps)
+	}
+	m.Eps = float32(eps)
 	_, dims, ok := b.src.Tensor("token_embd.weight")
 	if !ok || len(dims) != 2 {
 		b.fail("tensor token_embd.weight is missing or not a matrix")
@@ -226,8 +234,8 @@ func (b *builder) layers(f func(l *Layer, i int, p string)) {
 // interleaved pairs or in halves.
 func (b *builder) rotary(dims int, interleaved bool) vec.RopeConfig {
 	c := vec.RopeConfig{Dims: dims, Base: b.floatOr("rope.freq_base", 10000), Interleaved: interleaved}
-	if dims%2 != 0 || dims == 0 {
-		b.fail("rope over %d values: want an even number", dims)
+	if dims%2 != 0 || dims == 0 || dims > maxRope {
+		b.fail("rope over %d values: want an even number of at most %d", dims, maxRope)
 		return c
 	}
 	switch kind := b.stringOr("rope.scaling.type", "none"); kind {
@@ -264,6 +272,13 @@ func (b *builder) gqa(p string) *block.GQA {
 	}
 	dk := b.uintOr("attention.key_length", m.Dim/b.heads)
 	dv := b.uintOr("attention.value_length", dk)
+	if dk == 0 || dv == 0 {
+		b.fail("attention heads of %d and %d values: want at least 1", dk, dv)
+		return &block.GQA{}
+	}
+	if b.rope.Dims() > dk {
+		b.fail("rope over %d values of heads that have %d", b.rope.Dims(), dk)
+	}
 	a := &block.GQA{
 		Heads: b.heads, KVHeads: b.kvHeads, DK: dk, DV: dv,
 		Q: b.linear(p+"attn_q", m.Dim, b.heads*dk), K: b.linear(p+"attn_k", m.Dim, b.kvHeads*dk),

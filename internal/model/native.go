@@ -1,6 +1,7 @@
 package model
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,6 +14,9 @@ import (
 // routes a token through tiers, groups and experts, each with a head of its
 // own, and tiers have experts of different sizes.
 func native(b *builder) {
+	if v := b.uintOr("vocab_size", b.m.Vocab); v != b.m.Vocab {
+		b.fail("lite.vocab_size is %d and token_embd.weight has %d rows", v, b.m.Vocab)
+	}
 	b.setRope(b.rotary(b.uintOr("rope.dimension_count", b.headDim()), false))
 	hidden := b.tiers()
 	b.sets()
@@ -35,19 +39,22 @@ func native(b *builder) {
 	})
 }
 
+// Limits on the lists of a native model. A request names one set, and every
+// token scores all tiers: there are few of either.
+const (
+	maxTiers = 64
+	maxSets  = 64
+)
+
 // tiers reads the tiers and returns the hidden size of each one's experts.
 func (b *builder) tiers() []int {
-	names := b.strings("tier.names")
-	hidden, groups, experts := b.uints("tier.feed_forward_length"), b.uints("tier.group_count"), b.uints("tier.expert_count")
-	if n := len(names); n == 0 || len(hidden) != n || len(groups) != n || len(experts) != n {
-		b.fail("lite.tier.*: %d names, %d hidden sizes, %d group counts and %d expert counts: want as many of each",
-			len(names), len(hidden), len(groups), len(experts))
+	names := b.names("tier.names", maxTiers)
+	hidden, groups := b.counts("tier.feed_forward_length", len(names)), b.counts("tier.group_count", len(names))
+	experts := b.counts("tier.expert_count", len(names))
+	if b.err != nil {
 		return nil
 	}
 	for i, name := range names {
-		if groups[i] == 0 || experts[i] == 0 || hidden[i] == 0 {
-			b.fail("tier %q: groups, experts and hidden size must be positive", name)
-		}
 		b.m.Tiers = append(b.m.Tiers, Tier{Name: name, Groups: groups[i], Experts: experts[i]})
 	}
 	return hidden
@@ -55,10 +62,11 @@ func (b *builder) tiers() []int {
 
 // sets reads the named tier sets.
 func (b *builder) sets() {
-	names, tiers := b.strings("tier_set.names"), b.strings("tier_set.tiers")
-	kt, kg, ke := b.uints("tier_set.tier_used_count"), b.uints("tier_set.group_used_count"), b.uints("tier_set.expert_used_count")
-	if n := len(names); n == 0 || len(tiers) != n || len(kt) != n || len(kg) != n || len(ke) != n {
-		b.fail("lite.tier_set.*: the lists must be equally long and not empty")
+	names := b.names("tier_set.names", maxSets)
+	tiers := b.list("tier_set.tiers", len(names))
+	kt, kg := b.counts("tier_set.tier_used_count", len(names)), b.counts("tier_set.group_used_count", len(names))
+	ke := b.counts("tier_set.expert_used_count", len(names))
+	if b.err != nil {
 		return
 	}
 	for i, name := range names {
@@ -67,6 +75,7 @@ func (b *builder) sets() {
 			at := slices.IndexFunc(b.m.Tiers, func(t Tier) bool { return t.Name == strings.TrimSpace(tier) })
 			if at < 0 {
 				b.fail("tier set %q names the tier %q, which does not exist", name, tier)
+				return
 			}
 			set.Tiers = append(set.Tiers, at)
 		}
@@ -95,30 +104,69 @@ func (b *builder) routing() *hser.Config {
 		c.Tiers = append(c.Tiers, hser.Tier{Name: t.Name, Groups: t.Groups, Experts: t.Experts, First: first})
 		first += t.Groups * t.Experts
 	}
+	if b.err != nil {
+		return c
+	}
+	b.check(c.Validate())
 	for i := range b.m.Sets {
-		if b.err == nil {
-			b.check(b.m.Sets[i].Validate(c))
+		err := b.m.Sets[i].Validate(c)
+		if tooMany, ok := errors.AsType[*hser.KError](err); ok {
+			b.fail("tier set %q: %w", b.m.Sets[i].Name, tooMany)
 		}
+		b.check(err) // says the set's name itself
 	}
 	return c
 }
 
-func (b *builder) strings(key string) []string {
+// names is a list of 1 to limit names, each there once, which a tier set or a
+// command line can spell.
+func (b *builder) names(key string, limit int) []string {
+	names, _, err := b.src.Strings(b.arch + "." + key)
+	b.check(err)
+	if len(names) == 0 || len(names) > limit {
+		b.fail("%s.%s has %d names: want 1 to %d", b.arch, key, len(names), limit)
+		return nil
+	}
+	for i, name := range names {
+		if name == "" || name != strings.TrimSpace(name) || strings.Contains(name, ",") {
+			b.fail("%s.%s: %q is no name: it may not be empty, begin or end with a space, or have a comma", b.arch, key, name)
+		}
+		if slices.Contains(names[:i], name) {
+			b.fail("%s.%s has %q twice", b.arch, key, name)
+		}
+	}
+	return names
+}
+
+// list is exactly n texts.
+func (b *builder) list(key string, n int) []string {
 	v, _, err := b.src.Strings(b.arch + "." + key)
 	b.check(err)
+	b.long(key, len(v), n)
 	return v
 }
 
-func (b *builder) uints(key string) []int {
+// counts is exactly n positive numbers.
+func (b *builder) counts(key string, n int) []int {
 	v, _, err := b.src.Uints(b.arch + "." + key)
 	b.check(err)
-	out := make([]int, len(v))
+	b.long(key, len(v), n)
+	out := make([]int, 0, n)
 	for i, x := range v {
-		if x > maxDim {
-			b.fail("%s.%s[%d] is %d, more than the limit of %d", b.arch, key, i, x, maxDim)
-			continue
+		if b.err != nil {
+			return nil
 		}
-		out[i] = int(x)
+		if x < 1 || x > maxDim {
+			b.fail("%s.%s[%d] is %d: want 1 to %d", b.arch, key, i, x, maxDim)
+		}
+		out = append(out, int(x)) //nolint:gosec // checked above, or never used
 	}
 	return out
+}
+
+// long refuses a list that has not one element for each name.
+func (b *builder) long(key string, have, want int) {
+	if have != want {
+		b.fail("%s.%s has %d elements, want %d: one for each name", b.arch, key, have, want)
+	}
 }
