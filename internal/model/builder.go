@@ -155,7 +155,8 @@ func (b *builder) matrix(name string, cols, rows int) linear.Matrix {
 	return linear.Matrix{Type: t, Rows: rows, Cols: cols, Data: data}
 }
 
-// vector is n values, widened to F32.
+// vector is n values, widened to F32; nil after an error: n may be what a
+// hostile file says, until a tensor of that length has been found.
 func (b *builder) vector(name string, n int) []float32 {
 	t, data := b.tensor(name, true, n)
 	if b.err != nil {
@@ -251,7 +252,10 @@ func (b *builder) rotary(dims int, interleaved bool) vec.RopeConfig {
 	default:
 		b.fail("rope scaling %q is not supported (supported: none, linear, yarn)", kind)
 	}
-	c.FreqFactors = b.optional("rope_freqs.weight", dims/2)
+	factors := b.optional("rope_freqs.weight", dims/2)
+	if b.data != nil { // they are zeros before anything is loaded
+		c.FreqFactors = factors
+	}
 	return c
 }
 
@@ -355,11 +359,25 @@ func (b *builder) finish() {
 	if m.DefaultSet == "" {
 		m.DefaultSet = m.Sets[0].Name
 	}
+	b.checkSets()
 	for _, pools := range m.Experts {
 		for t := range pools {
 			p := &pools[t]
 			m.Tiers[t].Params += int64(p.Count) * int64(p.Params())
 			m.Tiers[t].ThetaMax = max(m.Tiers[t].ThetaMax, int64(p.Params()))
+		}
+	}
+}
+
+// checkSets holds that every layer of experts can serve every tier set, so that
+// no token finds out.
+func (b *builder) checkSets() {
+	for i := range b.m.Layers {
+		moe, ok := b.m.Layers[i].FFN.(*block.MoE)
+		for s := range b.m.Sets {
+			if ok && b.err == nil {
+				b.check(b.m.Sets[s].Validate(&moe.Config))
+			}
 		}
 	}
 }

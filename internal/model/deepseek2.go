@@ -113,6 +113,9 @@ func (b *builder) mla(p string, a block.MLA) *block.MLA {
 // heads3 is a tensor that holds one matrix per head.
 func (b *builder) heads3(name string, cols, rows int) []linear.Matrix {
 	t, data := b.tensor(name, false, cols, rows, b.heads)
+	if b.err != nil {
+		return nil
+	}
 	ms := make([]linear.Matrix, b.heads)
 	for h := range ms {
 		ms[h] = linear.Matrix{Type: t, Rows: rows, Cols: cols}
@@ -129,6 +132,9 @@ func (b *builder) heads3(name string, cols, rows int) []linear.Matrix {
 // cannot be: both parts are widened to F32.
 func (b *builder) splitKV(name string, a *block.MLA) {
 	t, data := b.tensor(name, true, a.Latent, a.Heads*(a.Nope+a.DV))
+	if b.err != nil {
+		return
+	}
 	a.KUp, a.VUp = make([]linear.Matrix, a.Heads), make([]linear.Matrix, a.Heads)
 	if data == nil {
 		return

@@ -203,9 +203,11 @@ func Build(src Source, data Data) (*Model, error) {
 	if b.err == nil {
 		family(b)
 	}
+	if b.err == nil {
+		b.finish()
+	}
 	if b.err != nil {
 		return nil, fmt.Errorf("%s: %w", arch, b.err)
 	}
-	b.finish()
 	return b.m, nil
 }
