@@ -250,10 +250,11 @@ func (e *Engine) emitTile(jobs []Job, rows []int, emit Emit) error {
 	}
 	e.logits = grow(e.logits, len(rows)*vocab)
 	e.head.Set(e.picked, len(rows), dim)
-	var bad *linear.NonFiniteError
-	if err := e.st.Linear.Prepare(&e.head, e.m.Output.Type); errors.As(err, &bad) {
-		for _, i := range bad.Rows {
-			jobs[e.jobOf[rows[i]]].Err = err
+	if err := e.st.Linear.Prepare(&e.head, e.m.Output.Type); err != nil {
+		if bad, ok := errors.AsType[*linear.NonFiniteError](err); ok {
+			for _, i := range bad.Rows {
+				jobs[e.jobOf[rows[i]]].Err = err
+			}
 		}
 	}
 	e.pool.Run(e.headDispatch)

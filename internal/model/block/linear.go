@@ -76,8 +76,11 @@ func (st *Step) multiply(in *linear.Input, rows []int, jobs ...job) {
 
 // prepare quantises the input for weights of type t.
 func (st *Step) prepare(in *linear.Input, rows []int, t quant.Type) {
-	var bad *linear.NonFiniteError
-	if err := st.Linear.Prepare(in, t); errors.As(err, &bad) {
+	err := st.Linear.Prepare(in, t)
+	if err == nil {
+		return // as a rule; what follows allocates
+	}
+	if bad, ok := errors.AsType[*linear.NonFiniteError](err); ok {
 		for _, i := range bad.Rows {
 			st.fail(rows[i], err)
 		}

@@ -173,9 +173,10 @@ func (t *mlaTask) carry(st *Step, w int, m linear.Matrix, x []float32, at, ld in
 		copy(me.tmp[r*m.Cols:(r+1)*m.Cols], x[r*ld+at:])
 	}
 	me.in.Set(me.tmp, n, m.Cols)
-	var bad *linear.NonFiniteError
-	if err := st.Linear.Prepare(&me.in, m.Type); errors.As(err, &bad) {
-		me.bad = append(me.bad, bad.Rows...)
+	if err := st.Linear.Prepare(&me.in, m.Type); err != nil {
+		if bad, ok := errors.AsType[*linear.NonFiniteError](err); ok {
+			me.bad = append(me.bad, bad.Rows...)
+		}
 	}
 	st.Linear.Mul(dst, ldd, m, &me.in, 0, m.Rows, &me.linear)
 }

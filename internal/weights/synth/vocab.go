@@ -108,11 +108,13 @@ func (m *Model) spm(v *vocabulary) {
 // tokens that are there already: syllables, then with a space before, then two
 // and three of them. What is left is marked as unused.
 func (v *vocabulary) words(space string, merge func(a, b string)) {
-	put := func(a, b string) {
-		if len(v.tokens) < v.size {
-			v.add(a+b, tokenNormal)
-			merge(a, b)
+	put := func(a, b string) bool {
+		if len(v.tokens) == v.size {
+			return false
 		}
+		v.add(a+b, tokenNormal)
+		merge(a, b)
+		return true
 	}
 	var syllables, spaced []string
 	for _, c := range consonants {
@@ -133,12 +135,15 @@ func (v *vocabulary) words(space string, merge func(a, b string)) {
 	}
 }
 
-// product puts every pair and returns their texts.
-func product(first, second []string, put func(a, b string)) []string {
-	all := make([]string, 0, len(first)*len(second))
+// product puts every pair and returns their texts, those that there was room
+// for.
+func product(first, second []string, put func(a, b string) bool) []string {
+	var all []string
 	for _, a := range first {
 		for _, b := range second {
-			put(a, b)
+			if !put(a, b) {
+				return all
+			}
 			all = append(all, a+b)
 		}
 	}
