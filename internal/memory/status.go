@@ -21,6 +21,16 @@ func PeakRSS() int64 { return statusOf("proc/self/status", "VmHWM") }
 // system does not say.
 func RSS() int64 { return statusOf("proc/self/status", "VmRSS") }
 
+// Anonymous is the part of RSS that no file stands behind: what the process has
+// allocated, without the pages of its program that it shares with the page
+// cache. It is RSS where the system does not tell them apart.
+func Anonymous() int64 {
+	if n := statusOf("proc/self/status", "RssAnon"); n > 0 {
+		return n
+	}
+	return RSS()
+}
+
 // Total is the machine's memory in bytes; 0 where the system does not say.
 func Total() int64 { return statusOf("proc/meminfo", "MemTotal") }
 
