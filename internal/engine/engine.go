@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 
 	"github.com/lite-llm/lite/internal/expert"
 	"github.com/lite-llm/lite/internal/hser"
@@ -41,6 +42,9 @@ type Engine struct {
 	opt  Options
 	pool *par.Pool
 	st   *block.Step
+	// store and most make a new st: see renew.
+	store expert.Store
+	most  int // rows of the largest step so far
 
 	rows  []block.Row
 	spans []block.Span
@@ -57,19 +61,40 @@ type Engine struct {
 
 // New returns an engine whose experts come from store.
 func New(m *model.Model, store expert.Store, opt Options) *Engine {
-	e := &Engine{m: m, opt: opt, pool: par.New(opt.Threads)}
-	e.st = block.NewStep(block.Kernels{
-		Linear: linear.For(opt.Kernels), Vec: vec.For(opt.Kernels), Attn: attn.For(opt.Kernels),
-	}, e.pool, store)
-	e.st.RoutingSeed = opt.RoutingSeed
-	if opt.Routed != nil {
-		e.st.Routed = func(layer, row int, chosen []hser.Choice) {
-			opt.Routed(layer, Row{Job: e.jobOf[row], Pos: e.rows[row].Pos}, chosen)
-		}
-	}
+	e := &Engine{m: m, opt: opt, pool: par.New(opt.Threads), store: store}
+	e.newStep()
 	e.scratch = make([]linear.Scratch, e.pool.Workers())
 	e.headDispatch = e.headWorker
 	return e
+}
+
+// newStep makes the working memory of the blocks, which is empty.
+func (e *Engine) newStep() {
+	e.st = block.NewStep(block.Kernels{
+		Linear: linear.For(e.opt.Kernels), Vec: vec.For(e.opt.Kernels), Attn: attn.For(e.opt.Kernels),
+	}, e.pool, e.store)
+	e.st.RoutingSeed = e.opt.RoutingSeed
+	if e.opt.Routed != nil {
+		e.st.Routed = func(layer, row int, chosen []hser.Choice) {
+			e.opt.Routed(layer, Row{Job: e.jobOf[row], Pos: e.rows[row].Pos}, chosen)
+		}
+	}
+}
+
+// renew makes room for a step of more rows than any before. Buffers that are
+// too small would each be garbage beside its larger successor, until the
+// collector looks: as much memory again as was planned. So they go first. There
+// are few such steps, because each is a record.
+func (e *Engine) renew(rows int) {
+	if rows <= e.most {
+		return
+	}
+	if e.most > 0 {
+		e.x, e.normed, e.delta = nil, nil, nil
+		e.newStep()
+		runtime.GC()
+	}
+	e.most = rows
 }
 
 // Close ends the engine's workers.
@@ -160,6 +185,7 @@ func (e *Engine) begin(jobs []Job) error {
 		}
 	}
 	n, dim := len(e.rows), e.m.Dim
+	e.renew(n)
 	e.x, e.normed, e.delta = grow(e.x, n*dim), grow(e.normed, n*dim), grow(e.delta, n*dim)
 	r := 0
 	for i := range jobs {
@@ -212,10 +238,6 @@ func (e *Engine) note(jobs []Job) {
 	}
 }
 
-// headTile is how many rows' logits are computed at a time: a prompt's logits
-// of a large vocabulary do not fit memory together.
-const headTile = 32
-
 // emit computes and hands out the logits that jobs want.
 func (e *Engine) emit(jobs []Job, emit Emit) error {
 	e.pickedRows = e.pickedRows[:0]
@@ -233,7 +255,7 @@ func (e *Engine) emit(jobs []Job, emit Emit) error {
 		}
 	}
 	for rows := e.pickedRows; len(rows) > 0; {
-		n := min(headTile, len(rows))
+		n := min(model.HeadRows, len(rows))
 		if err := e.emitTile(jobs, rows[:n], emit); err != nil {
 			return err
 		}

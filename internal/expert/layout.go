@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/lite-llm/lite/internal/base"
 	"github.com/lite-llm/lite/internal/memory"
@@ -146,6 +147,35 @@ func (l Layout) Slots(align int) (all, largest int64) {
 		largest = max(largest, n)
 	})
 	return all, largest
+}
+
+// Smallest is the memory that the smallest expert takes when resident.
+func (l Layout) Smallest(align int) (smallest int64) {
+	l.each(func(p *Pool) {
+		if n := p.slotBytes(align); smallest == 0 || n < smallest {
+			smallest = n
+		}
+	})
+	return smallest
+}
+
+// Token is the memory of the experts of one token that runs, in each layer,
+// k experts of each of the tiers largest of these pools.
+func (l Layout) Token(align int, pools []int, tiers, k int) (n int64) {
+	var sizes []int64
+	for _, layer := range l {
+		sizes = sizes[:0]
+		for _, i := range pools {
+			if i < len(layer) {
+				sizes = append(sizes, layer[i].slotBytes(align)*int64(min(k, layer[i].Count)))
+			}
+		}
+		slices.Sort(sizes)
+		for _, size := range sizes[max(0, len(sizes)-tiers):] {
+			n += size
+		}
+	}
+	return n
 }
 
 // Floor is the least budget of slots: MinSlots of the largest experts, or room

@@ -6,6 +6,7 @@ package kv
 
 import (
 	"fmt"
+	"unsafe"
 
 	"github.com/lite-llm/lite/internal/kernel/attn"
 )
@@ -41,6 +42,18 @@ func (l *Layout) Elem() attn.Elem { return l.elem }
 
 // PageBytes is the size of a page: attn.BlockLen positions of all layers.
 func (l *Layout) PageBytes() int { return l.page }
+
+// PageMemory is what a page takes of the process: its bytes, in whole pages of
+// the system, and its places in a sequence's lists of blocks, which are copied
+// when they grow.
+func (l *Layout) PageMemory(systemPage int) int64 {
+	heads := 0
+	for _, s := range l.shapes {
+		heads += s.Heads
+	}
+	page := (l.page + systemPage - 1) / systemPage * systemPage
+	return int64(page) + 2*int64(heads)*int64(unsafe.Sizeof(attn.Block{}))
+}
 
 // Pages is the number of pages that n positions take.
 func Pages(n int) int { return (n + attn.BlockLen - 1) / attn.BlockLen }

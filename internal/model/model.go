@@ -118,14 +118,39 @@ func (m *Model) Scratch(rows, workers int) int64 {
 	for i := range m.Sets {
 		k = max(k, m.Sets[i].K())
 	}
-	row := 0
-	for _, l := range m.Layers {
-		row = max(row, l.Attn.Scratch()+l.FFN.Scratch(k))
+	// Layers share buffers, each of which is as large as the layer with the
+	// largest needs it: dense layers and layers of experts have different ones.
+	attention, dense, experts := 0, 0, 0
+	for i, l := range m.Layers {
+		attention = max(attention, l.Attn.Scratch(rows, workers))
+		if m.Experts[i] == nil {
+			dense = max(dense, l.FFN.Scratch(k))
+		} else {
+			experts = max(experts, l.FFN.Scratch(k))
+		}
 	}
-	row += 4 * 3 * m.Dim
-	logits := int64(4*m.Vocab) * int64(min(rows, 32))
-	return int64(rows)*int64(row) + logits + int64(workers)*(4<<20)
+	row := dense + experts + 12*m.Dim + rowNotes
+	head := min(rows, HeadRows) * (4*m.Vocab + 7*m.Dim)
+	answer := answerLogits * 4 * m.Vocab
+	return int64(attention) + int64(rows)*int64(row) + int64(head) + int64(answer) + int64(workers)*packing
 }
+
+// HeadRows is how many rows' logits are computed at a time: a prompt's logits
+// of a large vocabulary do not fit memory together.
+const HeadRows = 32
+
+// What Scratch counts beside the buffers of the blocks.
+const (
+	// rowNotes is the bytes that a step notes about a row.
+	rowNotes = 160
+	// answerLogits is how many times the length of the logits an answer needs
+	// to choose a token: a copy, candidates, probabilities and counts, two of
+	// which are copied while they grow.
+	answerLogits = 16
+	// packing is the bytes that a worker unpacks weights in: panels of 16 rows,
+	// up to 1.3 MiB for rows of 53,248 values.
+	packing = 2 << 20
+)
 
 // SetError says that a model has no tier set of that name.
 type SetError struct {

@@ -34,13 +34,14 @@ type Pool struct {
 func (p *Pool) Params() int { return p.Gate.Params() + p.Up.Params() + p.Down.Params() }
 
 // poolScratch is the bytes of a row that k experts of these pools work on:
-// their outputs, its copy among an expert's rows, and the widest network.
+// their outputs, its copy among an expert's rows, the widest network, and the
+// notes on each choice.
 func poolScratch(pools []Pool, k int) int {
 	hidden, dim := 0, 0
 	for i := range pools {
 		hidden, dim = max(hidden, pools[i].Gate.Rows), pools[i].Gate.Cols
 	}
-	return 4*dim*(k+1) + 48*k + hiddenScratch(dim, hidden) + quantized(dim)
+	return 4*dim*(k+1) + 128*k + hiddenScratch(dim, hidden) + quantized(dim)
 }
 
 // The parts of an expert's lease, in order.

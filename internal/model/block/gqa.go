@@ -1,6 +1,7 @@
 package block
 
 import (
+	"github.com/lite-llm/lite/internal/kernel/attn"
 	"github.com/lite-llm/lite/internal/kernel/vec"
 	"github.com/lite-llm/lite/internal/kv"
 	"github.com/lite-llm/lite/internal/par"
@@ -30,9 +31,14 @@ func (a *GQA) Params() int {
 }
 
 // Scratch implements Attention.
-func (a *GQA) Scratch() int {
-	return 4*(a.Heads+a.KVHeads)*(a.DK+a.DV) + quantized(a.Q.W.Cols) + quantized(a.O.W.Cols) + 8*a.Rope.Dims()
+func (a *GQA) Scratch(rows, workers int) int {
+	row := 4*(a.Heads+a.KVHeads)*(a.DK+a.DV) + quantized(a.Q.W.Cols) + quantized(a.O.W.Cols) + 8*a.Rope.Dims()
+	return rows*row + workers*foldScratch(max(attendTile, a.Heads/a.KVHeads), a.DV)
 }
+
+// foldScratch is the bytes that attention takes for queries of one head at a
+// time: scores of a block, and values at each level of the fold.
+func foldScratch(queries, dv int) int { return 4*queries*(attn.BlockLen+3*dv) + 32*queries }
 
 // quantized is the bytes of a row of cols values in both quantised forms.
 func quantized(cols int) int { return 3 * cols }

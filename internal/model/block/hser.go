@@ -37,7 +37,14 @@ type hserBuffers struct {
 func (h *HSER) Params(set *hser.TierSet) int { return set.RouterRows(h.Config) * h.TierHead.Cols }
 
 // Scratch implements FeedForward.
-func (h *HSER) Scratch(k int) int { return poolScratch(h.Pools, k) + 4*h.TierHead.Cols }
+func (h *HSER) Scratch(k int) int {
+	widest := h.TierHead.Rows
+	for t := range h.GroupHeads {
+		widest = max(widest, h.GroupHeads[t].Rows, h.Config.Tiers[t].Experts)
+	}
+	// The rows of a head are copied, as those of an expert are.
+	return poolScratch(h.Pools, k) + 4*h.TierHead.Cols + quantized(h.TierHead.Cols) + 4*widest
+}
 
 // Forward implements FeedForward.
 func (h *HSER) Forward(ctx context.Context, st *Step, layer int, dst, x []float32) error {

@@ -52,9 +52,12 @@ func (a *MLA) between() int {
 }
 
 // Scratch implements Attention.
-func (a *MLA) Scratch() int {
+func (a *MLA) Scratch(rows, workers int) int {
 	latent := a.Heads * (2*a.Latent + a.Rot)
-	return 4*(latent+a.Q.W.Rows+a.Q.W.Cols+a.Heads*a.DV+a.Latent+a.Rot) + quantized(a.O.W.Cols) + 8*(a.Latent+a.Nope)
+	row := 4*(latent+a.Q.W.Rows+a.Q.W.Cols+a.Heads*a.DV+a.Latent+a.Rot) + 8*a.Rope.Dims() +
+		quantized(a.KVDown.W.Cols) + quantized(max(a.O.W.Cols, a.Q.W.Cols))
+	carried := max(a.Nope, a.Latent)
+	return rows*row + workers*(rows*(4*carried+quantized(carried))+foldScratch(a.Heads, a.Latent))
 }
 
 // Forward implements Attention.

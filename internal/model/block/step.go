@@ -158,8 +158,9 @@ type Attention interface {
 	Shape() kv.Shape
 	// Params is the number of parameters that every row executes.
 	Params() int
-	// Scratch is the number of bytes of a step's buffers per row.
-	Scratch() int
+	// Scratch is the number of bytes of the buffers of a step of that many
+	// rows, by that many workers.
+	Scratch(rows, workers int) int
 }
 
 // FeedForward transforms each row alone.
