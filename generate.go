@@ -189,7 +189,7 @@ func (g *Generation) prefill(tokens []int32) error {
 // step passes tokens through the model and keeps the logits.
 func (g *Generation) step(tokens []int32, want engine.Want) error {
 	jobs := []engine.Job{{Seq: g.s.seq, Set: g.set, Tokens: tokens, Want: want}}
-	err := g.s.m.eng.Step(g.ctx, jobs, func(_, _ int, logits []float32) error {
+	err := g.s.m.step(g.ctx, jobs, func(_, _ int, logits []float32) error {
 		g.logits = append(g.logits[:0], logits...)
 		return nil
 	})

@@ -18,7 +18,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"sync"
 
 	"github.com/lite-llm/lite/internal/base"
@@ -52,6 +51,8 @@ type Model struct {
 	eng   *engine.Engine
 	pool  *kv.Pool
 	text  *text
+	// uncap ends the limit on the Go heap; it may be called again.
+	uncap func()
 
 	mu     sync.Mutex // one generation at a time; guards what follows
 	closed bool
@@ -72,77 +73,32 @@ func Open(path string, o Options) (*Model, error) {
 	if path == tiny.Name {
 		m.opt.fs = vfs.Mem{tiny.Name: tiny.GGUF}
 	}
-	if m.w, err = gguf.Open(m.opt.fs, path); err != nil {
+	if err = m.capHeap(); err != nil {
 		return nil, err
 	}
-	needs, err := model.Build(m.w.Source(), nil)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	if m.text, err = newText(m.w.Source(), needs.Vocab); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	if err = m.divide(needs); err != nil {
-		return nil, err
-	}
-	if err = m.load(needs); err != nil {
-		return nil, errors.Join(err, m.Close())
+	if err = m.open(path); err != nil {
+		return nil, readError(errors.Join(err, m.Close()))
 	}
 	return m, nil
 }
 
-// overhead is what the program may take beyond what it has resident when the
-// plan is made: the collector's slack, stacks, buffers.
-const overhead = 24 << 20
-
-// divide makes the plan.
-func (m *Model) divide(needs *model.Model) error {
-	limit, source := m.opt.Memory, sourceOption
-	available, err := memory.Available()
-	if limit == 0 {
-		if err != nil {
-			return &OptionError{What: err.Error()}
-		}
-		// What is available must also hold what others start next.
-		limit, source = available.Bytes-available.Bytes/10+memory.RSS(), available.Source
+// open reads the description, makes the plan and loads what it says.
+func (m *Model) open(path string) error {
+	var err error
+	if m.w, err = gguf.Open(m.opt.fs, path); err != nil {
+		return err
 	}
-	debug.FreeOSMemory()
-	layout := needs.Layout(m.w.Where)
-	align := vfs.DirectAlign
-	all, largest := layout.Slots(align)
-	d := demand{
-		process: memory.RSS() + overhead, page: int64(kv.NewLayout(m.opt.elem, needs.KVShapes()).PageBytes()),
-		scratch: func(rows int) int64 { return needs.Scratch(rows, m.opt.Threads) },
-		all:     all, largest: largest, token: int64(tokenExperts(needs)) * largest,
-		trunk: trunkBytes(needs.Trunk, align),
-	}
-	for _, t := range needs.Trunk {
-		d.trunk += t.Widened
-	}
-	if m.path == tiny.Name { // its bytes are part of the program
-		d.all, d.largest, d.token, d.trunk = 0, 0, 0, 0
-	}
-	m.plan, err = plan(d, limit, source, m.opt.Context, needs.Context, m.opt.Chunk, m.opt.Threads)
+	needs, err := model.Build(m.w.Source(), nil)
 	if err != nil {
-		return fmt.Errorf("%s: %w", m.path, err)
+		return fmt.Errorf("%s: %w", path, err)
 	}
-	m.plan.Direct = m.opt.Direct == DirectAlways ||
-		m.opt.Direct == DirectAuto && m.fileBytes()+m.plan.Needs() > available.Bytes
-	return nil
-}
-
-// tokenExperts is the most experts that one token runs.
-func tokenExperts(m *model.Model) (n int) {
-	k := 0
-	for i := range m.Sets {
-		k = max(k, m.Sets[i].K())
+	if m.text, err = newText(m.w.Source(), needs.Vocab); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
 	}
-	for _, pools := range m.Experts {
-		if len(pools) > 0 {
-			n += k
-		}
+	if err = m.divide(needs); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
 	}
-	return n
+	return m.load(needs)
 }
 
 // fileBytes is the size of the model's files.
@@ -223,6 +179,9 @@ func (m *Model) Close() error {
 	}
 	if m.rung != nil {
 		errs = append(errs, m.rung.Close())
+	}
+	if m.uncap != nil {
+		m.uncap()
 	}
 	return errors.Join(errs...)
 }

@@ -68,7 +68,7 @@ func (m *Model) forward(ctx context.Context, p pass, each func(position int, log
 	for tokens := p.tokens; len(tokens) > 0; {
 		n := min(m.plan.Chunk, len(tokens))
 		jobs := []engine.Job{{Seq: seq, Set: p.set, Tokens: tokens[:n], Want: engine.WantAll, Random: p.random}}
-		err := m.eng.Step(ctx, jobs, func(_, pos int, logits []float32) error { return each(pos, logits) })
+		err := m.step(ctx, jobs, func(_, pos int, logits []float32) error { return each(pos, logits) })
 		if err == nil {
 			err = jobs[0].Err
 		}

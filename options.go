@@ -13,8 +13,10 @@ import (
 // Options say how a model is run. The zero value is a good choice. No option
 // but RoutingSeed changes what a model answers: they change time and memory.
 type Options struct {
-	// Memory is a hard cap on the process, in bytes. 0 takes what the machine
-	// and its cgroup have available.
+	// Memory is a hard cap on the process, in bytes: what the program has
+	// already, its Go heap and the caller's own data included, so that the
+	// collector works harder as it is approached. 0 takes what the machine and
+	// its cgroup have available, and a cap above that is lowered to it.
 	Memory int64
 	// Threads is the number of workers; 0 is one for each processor that the
 	// process may use.
@@ -65,6 +67,9 @@ type OptionError struct{ What string }
 // Error implements error.
 func (e *OptionError) Error() string { return e.What }
 
+// maxContext is far above any model's, and below what overflows a plan.
+const maxContext = 1 << 30
+
 func (o Options) settle() (settled, error) {
 	s := settled{Options: o}
 	for _, n := range []struct {
@@ -74,6 +79,9 @@ func (o Options) settle() (settled, error) {
 		if n.value < 0 {
 			return s, &OptionError{What: fmt.Sprintf("%s %d: want a number from 0", n.name, n.value)}
 		}
+	}
+	if o.Context > maxContext || o.Chunk > maxContext {
+		return s, &OptionError{What: fmt.Sprintf("context and chunk can be at most %d", maxContext)}
 	}
 	if s.Threads == 0 {
 		s.Threads = runtime.GOMAXPROCS(0)

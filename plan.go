@@ -2,6 +2,7 @@ package lite
 
 import (
 	"fmt"
+	"math/bits"
 
 	"github.com/lite-llm/lite/internal/expert"
 	"github.com/lite-llm/lite/internal/kv"
@@ -12,7 +13,7 @@ type Plan struct {
 	Limit  int64  `json:"limit"`  // the cap
 	Source string `json:"source"` // what said so
 	// Process is what the program itself takes: its code, the Go runtime, the
-	// vocabulary, and room for the collector.
+	// vocabulary, what was open before, and room for the collector.
 	Process int64 `json:"process"`
 	Trunk   int64 `json:"trunk"`
 	KV      int64 `json:"kv"`
@@ -20,9 +21,15 @@ type Plan struct {
 	// Experts is the budget of expert slots; AllExperts what all would take.
 	Experts    int64 `json:"experts"`
 	AllExperts int64 `json:"all_experts"`
+	// Records is what comes with the rest: the kernel's page tables, and the
+	// cache's notes on the experts that it holds.
+	Records int64 `json:"records"`
 	// Token is what the experts of one token take: below it every token reads
 	// again what the last one read.
-	Token   int64 `json:"token"`
+	Token int64 `json:"token"`
+	// Floor is the least cap under which the model runs, with the context and
+	// the chunk that were asked for, or the least ones.
+	Floor   int64 `json:"floor"`
 	Context int   `json:"context"`
 	Chunk   int   `json:"chunk"`
 	Threads int   `json:"threads"`
@@ -30,7 +37,7 @@ type Plan struct {
 }
 
 // Needs is the memory that the plan uses.
-func (p *Plan) Needs() int64 { return p.Process + p.Trunk + p.KV + p.Scratch + p.Experts }
+func (p *Plan) Needs() int64 { return p.Process + p.Trunk + p.KV + p.Scratch + p.Experts + p.Records }
 
 // MemoryError says that a model does not run in the memory that it may take,
 // and in how much it does: Options.Memory of Need is enough. Both are bytes.
@@ -43,7 +50,7 @@ type MemoryError struct {
 // Error implements error. The sizes are such as can be given to --memory: in
 // whole MiB, Need rounded up.
 func (e *MemoryError) Error() string {
-	need, have := (e.Need+1<<20-1)>>20, e.Have>>20
+	need, have := upToMiB(e.Need)>>20, e.Have>>20
 	advice := "make room"
 	if e.Source == sourceOption {
 		advice = fmt.Sprintf("try --memory %dMiB", need)
@@ -62,57 +69,119 @@ const margin = 4 << 20
 
 // demand is what a model asks of memory, by the numbers that a plan chooses.
 type demand struct {
-	process, trunk int64
-	page           int64 // of KV: 128 positions
-	scratch        func(rows int) int64
-	all, largest   int64 // slots of all experts, and of the largest
-	token          int64 // slots of one token's experts
+	process, trunk         int64
+	page                   int64 // of KV: 128 positions
+	scratch                func(rows int) int64
+	all, largest, smallest int64 // slots of all experts, and of one
+	token                  int64 // slots of one token's experts
 }
 
 // Defaults of a plan, and how far it goes down before it refuses.
 const (
 	defaultContext = 4096
+	fairContext    = 1024
 	leastContext   = 512
 	defaultChunk   = 512
+	fairChunk      = 64
 	leastChunk     = 16
 )
 
+// What memory costs beyond itself.
+const (
+	tableShare = 512 // a page table has 8 bytes for each 4 KiB
+	slotRecord = 512 // of the heap for each resident expert: its entry, and the policy's
+)
+
+// shape is the numbers that a plan may choose.
+type shape struct{ context, chunk int }
+
+// shapes lists them from the one that is wanted to the least. Each number that
+// was asked for stays as it is. A smaller chunk reads a prompt's experts more
+// often, and a smaller context ends conversations earlier: each goes down to a
+// fair size before the other goes on to its least.
+func shapes(asked shape, modelContext int) []shape {
+	s := asked
+	if s.context == 0 {
+		s.context = min(defaultContext, modelContext)
+	}
+	if s.chunk == 0 {
+		s.chunk = defaultChunk
+	}
+	s.chunk = min(s.chunk, s.context)
+	all := []shape{s}
+	shrink := func(n *int, asked, least int) {
+		for asked == 0 && *n > least {
+			*n = max(least, *n/2)
+			s.chunk = min(s.chunk, s.context)
+			all = append(all, s)
+		}
+	}
+	shrink(&s.chunk, asked.chunk, fairChunk)
+	shrink(&s.context, asked.context, fairContext)
+	shrink(&s.chunk, asked.chunk, leastChunk)
+	shrink(&s.context, asked.context, leastContext)
+	return all
+}
+
 // plan divides a limit. What the caller asked for is kept or refused; what it
-// left open shrinks until the model fits.
-func plan(d demand, limit int64, source string, context, modelContext, chunk, threads int) (*Plan, error) {
-	p := &Plan{
-		Limit: limit, Source: source, Process: d.process, Trunk: d.trunk, AllExperts: d.all, Token: d.token,
-		Context: context, Chunk: chunk, Threads: threads,
-	}
-	if context == 0 {
-		p.Context = min(defaultContext, modelContext)
-	}
-	if chunk == 0 {
-		p.Chunk = defaultChunk
-	}
+// left open shrinks until one token's experts fit, or the most of them that can.
+func plan(d demand, limit int64, source string, asked shape, modelContext, threads int) (*Plan, error) {
 	floor := min(expert.MinSlots*d.largest, d.all)
-	for {
-		p.Chunk = min(p.Chunk, p.Context)
-		p.KV, p.Scratch = int64(kv.Pages(p.Context))*d.page, d.scratch(p.Chunk)
-		p.Experts = 0
-		left := limit - p.Needs()
-		// A chunk or a context may shrink to make room for one token's
-		// experts, or at the least for the floor.
-		want := floor
-		if (chunk == 0 && p.Chunk > leastChunk) || (context == 0 && p.Context > leastContext) {
-			want = min(d.all, max(floor, d.token))
-		}
-		if left >= want {
-			p.Experts = min(left, d.all)
-			return p, nil
-		}
-		switch {
-		case chunk == 0 && p.Chunk > leastChunk:
-			p.Chunk /= 2
-		case context == 0 && p.Context > leastContext:
-			p.Context /= 2
-		default:
-			return nil, &MemoryError{Need: p.Needs() + floor + margin, Have: limit, Source: source, Context: p.Context}
+	token := min(max(d.token, floor), d.all)
+	ways := shapes(asked, modelContext)
+	least := d.fill(ways[len(ways)-1], 0)
+	least.Experts, least.Records = floor, least.Records+d.records(floor)
+	for _, want := range []int64{token, max(floor, token/2), max(floor, token/4), floor} {
+		for _, s := range ways {
+			if p := d.fill(s, limit); p.Experts >= want && p.Needs() <= limit {
+				p.Limit, p.Source, p.Threads, p.Floor = limit, source, threads, upToMiB(least.Needs()+margin)
+				return p, nil
+			}
 		}
 	}
+	return nil, &MemoryError{Need: upToMiB(least.Needs() + margin), Have: limit, Source: source, Context: least.Context}
+}
+
+// upToMiB rounds up, so that the number can be typed.
+func upToMiB(n int64) int64 { return (n + 1<<20 - 1) >> 20 << 20 }
+
+// fill gives experts what a shape leaves of the limit.
+func (d *demand) fill(s shape, limit int64) *Plan {
+	p := &Plan{
+		Process: d.process, Trunk: d.trunk, KV: int64(kv.Pages(s.context)) * d.page, Scratch: d.scratch(s.chunk),
+		AllExperts: d.all, Token: d.token, Context: s.context, Chunk: s.chunk,
+	}
+	p.Records = (p.Needs() + tableShare - 1) / tableShare
+	if left := limit - p.Needs(); left > 0 && d.all > 0 {
+		p.Experts = min(d.all, d.within(left))
+		p.Records += d.records(p.Experts)
+	}
+	return p
+}
+
+// records is what slots of that size cost beyond themselves, at most.
+func (d *demand) records(slots int64) int64 {
+	if d.all == 0 {
+		return 0
+	}
+	q, rest := scaled(slots, d.perSlot(), d.smallest)
+	return q + min(rest, 1)
+}
+
+// within is the most slots that fit n bytes with their records: the inverse of
+// slots + records(slots).
+func (d *demand) within(n int64) int64 {
+	q, _ := scaled(n, d.smallest, d.smallest+d.perSlot())
+	return q
+}
+
+// perSlot is what the smallest slot costs beyond itself: less than itself,
+// because it is at least a page.
+func (d *demand) perSlot() int64 { return d.smallest/tableShare + slotRecord }
+
+// scaled is n·a/b and the remainder, for a < b, without overflow.
+func scaled(n, a, b int64) (q, rest int64) {
+	hi, lo := bits.Mul64(uint64(n), uint64(a)) //nolint:gosec // sizes are not negative
+	uq, ur := bits.Div64(hi, lo, uint64(b))    //nolint:gosec // as above
+	return int64(uq), int64(ur)                //nolint:gosec // at most n and b
 }

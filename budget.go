@@ -1,0 +1,131 @@
+package lite
+
+import (
+	"math"
+	"runtime/debug"
+
+	"github.com/lite-llm/lite/internal/kv"
+	"github.com/lite-llm/lite/internal/memory"
+	"github.com/lite-llm/lite/internal/model"
+	"github.com/lite-llm/lite/internal/tiny"
+	"github.com/lite-llm/lite/internal/vfs"
+)
+
+// How is a cap on a process kept that has a garbage collector? Everything large
+// is outside the heap and has its size before it is taken: trunk, pages of keys
+// and values, slots of experts. What the heap holds is counted (buffers of a
+// step, the vocabulary), its collector gets the rest as its limit, and the
+// buffers make no garbage as they grow (package engine).
+
+const (
+	// program is the pages of the executable that come into memory, the
+	// kernel's stacks of its threads, and the like.
+	program = 12 << 20
+	// slack is the part of the Go heap that is garbage or small: the collector
+	// is late by some of it.
+	slack = 16 << 20
+	// readAhead is what the page cache holds beyond the description of a file.
+	readAhead = 1 << 20
+)
+
+// allowed is the memory that the process may take, what says so, and what of it
+// it does not have yet.
+func (m *Model) allowed() (limit int64, source string, available memory.Limit, err error) {
+	available, err = memory.Available()
+	if err != nil { // nothing but the caller's word
+		if m.opt.Memory == 0 {
+			return 0, "", available, &OptionError{What: err.Error()}
+		}
+		return m.opt.Memory, sourceOption, available, nil
+	}
+	have := available.Bytes + memory.Anonymous()
+	switch {
+	case m.opt.Memory == 0:
+		// What is available must also hold what others start next.
+		return have - available.Bytes/10, available.Source, available, nil
+	case m.opt.Memory > have:
+		return have, available.Source, available, nil
+	}
+	return m.opt.Memory, sourceOption, available, nil
+}
+
+// capHeap keeps the garbage of opening a model within the cap, before a plan is
+// there that says what else will be.
+func (m *Model) capHeap() error {
+	limit, _, _, err := m.allowed()
+	if err != nil {
+		return err
+	}
+	m.uncap = memory.LimitHeap(max(limit-memory.InUse()-program, memory.Heap()+slack))
+	return nil
+}
+
+// divide makes the plan, and gives the collector what is left as its limit.
+func (m *Model) divide(needs *model.Model) error {
+	limit, source, available, err := m.allowed()
+	if err != nil {
+		return err
+	}
+	debug.FreeOSMemory()
+	heap := memory.Heap()
+	d := m.demand(needs)
+	d.process += heap + memory.InUse() + program + slack
+	m.plan, err = plan(d, limit, source, shape{m.opt.Context, m.opt.Chunk}, needs.Context, m.opt.Threads)
+	if err != nil {
+		return err
+	}
+	m.plan.Direct = m.opt.Direct == DirectAlways ||
+		m.opt.Direct == DirectAuto && m.fileBytes()+m.plan.Needs() > available.Bytes
+	spare := min(m.plan.Limit-m.plan.Needs(), math.MaxInt64/2)
+	before := m.uncap
+	m.uncap = memory.LimitHeap(heap + slack + widened(needs) + m.plan.Scratch + m.plan.Records + spare)
+	before()
+	return nil
+}
+
+// demand is what a model needs beyond what the process has already.
+func (m *Model) demand(needs *model.Model) demand {
+	layout, align := needs.Layout(m.w.Where), vfs.DirectAlign
+	d := demand{
+		page:    kv.NewLayout(m.opt.elem, needs.KVShapes()).PageMemory(memory.PageSize()),
+		scratch: func(rows int) int64 { return needs.Scratch(rows, m.opt.Threads) },
+		trunk:   widened(needs),
+	}
+	if m.path == tiny.Name { // its bytes are part of the program
+		d.process = int64(len(tiny.GGUF))
+		return d
+	}
+	d.process = m.headerBytes()
+	d.trunk += trunkBytes(needs.Trunk, align)
+	d.all, d.largest = layout.Slots(align)
+	d.smallest = layout.Smallest(align)
+	for i := range needs.Sets {
+		set := &needs.Sets[i]
+		d.token = max(d.token, layout.Token(align, set.Tiers, set.KTier, set.KGroup*set.KExpert))
+	}
+	return d
+}
+
+// widened is the part of the trunk that is decoded to F32, in the Go heap.
+func widened(needs *model.Model) (n int64) {
+	for _, t := range needs.Trunk {
+		n += t.Widened
+	}
+	return n
+}
+
+// headerBytes is the part of the model's files that describes it. The page
+// cache holds it, which a cgroup counts.
+func (m *Model) headerBytes() (n int64) {
+	first := map[string]int64{}
+	for t := range m.w.All() {
+		name := t.Range.Object.Name
+		if at, ok := first[name]; !ok || t.Range.Off < at {
+			first[name] = t.Range.Off
+		}
+	}
+	for _, at := range first {
+		n += at + readAhead
+	}
+	return n
+}
