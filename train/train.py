@@ -21,6 +21,10 @@ import vocabulary
 CONTEXT, BATCH = 256, 16
 LEARNING_RATE, WARMUP, FINAL = 3e-3, 100, 0.05
 Z = 0.001
+# (last step, weight of the balance loss at each level): each phase goes on from
+# the one before under a schedule of its own length. The second one, with twice
+# the balance loss, evens the shares of the experts.
+PHASES = "1900:0.01,2900:0.02"
 
 
 def default_workdir():
@@ -29,13 +33,19 @@ def default_workdir():
 
 def arguments():
     p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("--steps", type=int, default=1900, help=f"optimiser steps of {BATCH * CONTEXT} tokens")
+    p.add_argument("--phases", type=phases, default=PHASES, metavar="STEP:BALANCE,…", help=f"last step ({BATCH * CONTEXT} tokens each) and weight of the balance loss of each phase (default: {PHASES})")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--dropout", type=float, default=0.1)
-    p.add_argument("--balance", type=float, default=0.01, help="weight of the balance loss at each level")
     p.add_argument("--workdir", type=Path, default=default_workdir(), help="checkpoints and tokenizer")
     p.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "internal/tiny/tiny.gguf")
     return p.parse_args()
+
+
+def phases(text):
+    found = [(int(steps), float(balance)) for steps, balance in (part.split(":") for part in text.split(","))]
+    if [s for s, _ in found] != sorted({s for s, _ in found}):
+        raise ValueError("phases must end later and later")
+    return found
 
 
 def learning_rate(step, steps):
@@ -54,8 +64,8 @@ def draw_set(config, step, steps, random):
     return config.set("balanced" if u < (1 + full) / 2 else "fast")
 
 
-def loss_of(net, x, y, tier_set, a):
-    logits, routing = net(x, tier_set, a.dropout)
+def loss_of(net, x, y, tier_set, dropout, balance):
+    logits, routing = net(x, tier_set, dropout)
     ce = F.cross_entropy(logits.flatten(0, 1), y.flatten())
     loss = ce
     if tier_set.name != net.c.default_set:
@@ -64,7 +74,7 @@ def loss_of(net, x, y, tier_set, a):
         student = logits.log_softmax(-1)
         kl = F.kl_div(student, teacher, log_target=True, reduction="none").sum(-1).mean()
         loss = 0.5 * ce + 0.5 * kl
-    return loss + a.balance * routing.balance + Z * routing.z, ce
+    return loss + balance * routing.balance + Z * routing.z, ce
 
 
 def optimizer_of(net):
@@ -121,25 +131,27 @@ def main():
         first = state["step"]
     print(f"{len(data)} tokens to train on, {len(test)} held out, {sum(p.numel() for p in net.parameters())} parameters")
 
-    began = time.monotonic()
-    for step in range(first, a.steps):
-        random = torch.Generator().manual_seed(a.seed * 1_000_003 + step)
-        torch.manual_seed(a.seed * 1_000_003 + step)
-        at = torch.randint(len(data) - CONTEXT - 1, (BATCH,), generator=random)
-        batch = torch.stack([data[i : i + CONTEXT + 1] for i in at])
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, a.steps)
-        loss, ce = loss_of(net, batch[:, :-1], batch[:, 1:], draw_set(net.c, step, a.steps, random), a)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        if step % 20 == 0:
-            rate = (step + 1 - first) * BATCH * CONTEXT / (time.monotonic() - began)
-            print(f"step {step}/{a.steps} loss {ce:.3f} {rate:.0f} tokens/s", flush=True)
-        if step % 200 == 199 or step == a.steps - 1:
-            save(checkpoint, model=net.state_dict(), optimizer=optimizer.state_dict(), step=step + 1)
-            report(net, held, step + 1)
+    began, start = time.monotonic(), first
+    for steps, balance in a.phases:
+        for step in range(first, steps):
+            random = torch.Generator().manual_seed(a.seed * 1_000_003 + step)
+            torch.manual_seed(a.seed * 1_000_003 + step)
+            at = torch.randint(len(data) - CONTEXT - 1, (BATCH,), generator=random)
+            batch = torch.stack([data[i : i + CONTEXT + 1] for i in at])
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(step, steps)
+            loss, ce = loss_of(net, batch[:, :-1], batch[:, 1:], draw_set(net.c, step, steps, random), a.dropout, balance)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            if step % 20 == 0:
+                rate = (step + 1 - start) * BATCH * CONTEXT / (time.monotonic() - began)
+                print(f"step {step}/{steps} loss {ce:.3f} {rate:.0f} tokens/s", flush=True)
+            if step % 200 == 199 or step == steps - 1:
+                save(checkpoint, model=net.state_dict(), optimizer=optimizer.state_dict(), step=step + 1)
+                report(net, held, step + 1)
+        first = max(first, steps)
     export.write(net, tokenizer, a.out)
     print(f"wrote {a.out}")
 
