@@ -1,5 +1,5 @@
 # Everything a change must pass is .ci/run; most targets here are its stages.
-.PHONY: build test lint fmt vet race purego fuzz qemu fused ci bench eval
+.PHONY: build test lint fmt vet race purego fuzz qemu fused ci bench eval bench-peer
 
 build:
 	CGO_ENABLED=0 go build -o bin/lite ./cmd/lite
@@ -21,3 +21,6 @@ bench:
 	go test -run '^$$' -bench . -benchtime 200ms ./...
 eval:
 	go run ./cmd/lite eval tiny train/heldout.txt --random-routing
+# Beside llama.cpp on the same files; needs npm, a quiet machine and 5 GB of disk.
+bench-peer:
+	go run ./tools/benchpeer tiny $(LITE_SMOLLM2) "genmodel:--shape olmoe-7b --quant Q4_K_M"
