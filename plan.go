@@ -27,6 +27,8 @@ type Plan struct {
 	// Token is what the experts of one token take: below it every token reads
 	// again what the last one read.
 	Token int64 `json:"token"`
+	// TokenLimit is a cap under which they fit beside this context and chunk.
+	TokenLimit int64 `json:"token_limit"`
 	// Floor is the least cap under which the model runs, with the context and
 	// the chunk that were asked for, or the least ones.
 	Floor   int64 `json:"floor"`
@@ -95,11 +97,11 @@ const (
 // shape is the numbers that a plan may choose.
 type shape struct{ context, chunk int }
 
-// shapes lists them from the one that is wanted to the least. Each number that
-// was asked for stays as it is. A smaller chunk reads a prompt's experts more
-// often, and a smaller context ends conversations earlier: each goes down to a
-// fair size before the other goes on to its least.
-func shapes(asked shape, modelContext int) []shape {
+// shapes lists them from the one that is wanted to the least, and says how many
+// are fair. Each number that was asked for stays as it is. A smaller chunk reads
+// a prompt's experts more often, and a smaller context ends conversations
+// earlier: both go down to a fair size before one goes on to its least.
+func shapes(asked shape, modelContext int) (all []shape, fair int) {
 	s := asked
 	if s.context == 0 {
 		s.context = min(defaultContext, modelContext)
@@ -108,7 +110,7 @@ func shapes(asked shape, modelContext int) []shape {
 		s.chunk = defaultChunk
 	}
 	s.chunk = min(s.chunk, s.context)
-	all := []shape{s}
+	all = []shape{s}
 	shrink := func(n *int, asked, least int) {
 		for asked == 0 && *n > least {
 			*n = max(least, *n/2)
@@ -118,28 +120,42 @@ func shapes(asked shape, modelContext int) []shape {
 	}
 	shrink(&s.chunk, asked.chunk, fairChunk)
 	shrink(&s.context, asked.context, fairContext)
+	fair = len(all)
 	shrink(&s.chunk, asked.chunk, leastChunk)
 	shrink(&s.context, asked.context, leastContext)
-	return all
+	return all, fair
 }
 
 // plan divides a limit. What the caller asked for is kept or refused; what it
-// left open shrinks until one token's experts fit, or the most of them that can.
+// left open shrinks until one token's experts fit, or half of them, and so on:
+// to a fair size for experts that may be read again, and below it only to run at
+// all.
 func plan(d demand, limit int64, source string, asked shape, modelContext, threads int) (*Plan, error) {
 	floor := min(expert.MinSlots*d.largest, d.all)
 	token := min(max(d.token, floor), d.all)
-	ways := shapes(asked, modelContext)
-	least := d.fill(ways[len(ways)-1], 0)
-	least.Experts, least.Records = floor, least.Records+d.records(floor)
-	for _, want := range []int64{token, max(floor, token/2), max(floor, token/4), floor} {
-		for _, s := range ways {
+	ways, fair := shapes(asked, modelContext)
+	least := ways[len(ways)-1]
+	need := d.limitOf(least, floor)
+	for want := token; ; want = max(floor, want/2) {
+		among, last := ways[:fair], want == floor
+		if last {
+			among = ways
+		}
+		for _, s := range among {
 			if p := d.fill(s, limit); p.Experts >= want && p.Needs() <= limit {
-				p.Limit, p.Source, p.Threads, p.Floor = limit, source, threads, upToMiB(least.Needs()+margin)
+				p.Limit, p.Source, p.Threads, p.Floor, p.TokenLimit = limit, source, threads, need, d.limitOf(s, token)
 				return p, nil
 			}
 		}
+		if last {
+			return nil, &MemoryError{Need: need, Have: limit, Source: source, Context: least.context}
+		}
 	}
-	return nil, &MemoryError{Need: upToMiB(least.Needs() + margin), Have: limit, Source: source, Context: least.Context}
+}
+
+// limitOf is a cap that is enough for a shape and slots of that size.
+func (d *demand) limitOf(s shape, slots int64) int64 {
+	return upToMiB(d.fill(s, 0).Needs() + slots + d.records(slots) + margin)
 }
 
 // upToMiB rounds up, so that the number can be typed.

@@ -79,6 +79,11 @@ func printInfo(cmd *cobra.Command, i lite.Info, plan bool) error {
 		row("  KV", "%s for %d positions", size(p.KV), p.Context)
 		row("  scratch", "%s for chunks of %d, %d threads", size(p.Scratch), p.Chunk, p.Threads)
 		row("  experts", "%s of %s; one token's take %s", size(p.Experts), size(p.AllExperts), size(p.Token))
+		row("  records", "%s of page tables and notes on experts", size(p.Records))
+		row("  least", "%d MiB", p.Floor>>20)
+		if p.Experts < p.Token {
+			row("warning", "one token's experts do not fit: every token reads again what the last one read; they would under --memory %dMiB", p.TokenLimit>>20)
+		}
 		row("reads", "%s", map[bool]string{true: "past the page cache", false: "through the page cache"}[p.Direct])
 	}
 	return w.Flush()
