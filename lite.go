@@ -146,12 +146,14 @@ func (m *Model) openRung() (rung.Rung, error) {
 		return dram.New(map[string][]byte{tiny.Name: tiny.GGUF}), nil
 	}
 	r, err := nvme.Open(m.opt.fs, m.w.Objects, m.plan.Direct)
-	var refused *vfs.DirectError
-	if m.opt.Direct == DirectAuto && errors.As(err, &refused) {
+	if _, refused := errors.AsType[*DirectError](err); refused && m.opt.Direct == DirectAuto {
 		m.plan.Direct = false
-		return nvme.Open(m.opt.fs, m.w.Objects, false)
+		r, err = nvme.Open(m.opt.fs, m.w.Objects, false)
 	}
-	return r, err
+	if err != nil {
+		return nil, err // and not a rung that is nil
+	}
+	return r, nil
 }
 
 // Close gives back memory and files, once no generation is running any more;

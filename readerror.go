@@ -7,6 +7,7 @@ import (
 
 	"github.com/lite-llm/lite/internal/engine"
 	"github.com/lite-llm/lite/internal/rung"
+	"github.com/lite-llm/lite/internal/vfs"
 )
 
 // ErrChanged is the cause of a ReadError when a file is not as long as it was
@@ -33,6 +34,10 @@ func (e *ReadError) Error() string {
 
 // Unwrap returns the cause.
 func (e *ReadError) Unwrap() error { return e.Err }
+
+// DirectError says that a file cannot be read past the page cache, which
+// DirectAlways asks for. DirectAuto then reads through it.
+type DirectError = vfs.DirectError
 
 // readError makes a rung's error the caller's.
 func readError(err error) error {

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
@@ -207,5 +209,32 @@ func giveUp(t *testing.T, c *Cache, r *rand.Rand) {
 		cancel()
 		_, err := b.Next(ctx)
 		require.Error(t, err)
+	}
+}
+
+// TestDepth counts the reads that are in flight when nothing goes on any more:
+// as many as the queue is deep, eight of them by default, and never more.
+func TestDepth(t *testing.T) {
+	for _, depth := range []int{1, 4, 0} {
+		synctest.Test(t, func(t *testing.T) {
+			var began atomic.Int64
+			turn := make(chan struct{})
+			c := openFile(t, true, 12, depth, errorfs.All().Wait(func(errorfs.Op) {
+				began.Add(1)
+				<-turn
+			}))
+			b := c.Acquire(draw(rand.New(rand.NewPCG(1, 1)), 12))
+			defer b.Close()
+			want := int64(depth)
+			if depth == 0 {
+				want = defaultDepth
+			}
+			for finished := range int64(4) {
+				synctest.Wait()
+				require.Equal(t, want+finished, began.Load())
+				turn <- struct{}{}
+			}
+			close(turn)
+		})
 	}
 }
