@@ -3,6 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"io"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -39,6 +42,26 @@ func TestRunJSONInterrupted(t *testing.T) {
 	require.NotEmpty(t, r.Tokens)
 	require.Less(t, len(r.Tokens), textTokens)
 	require.EqualValues(t, "cancelled", r.Stop)
+}
+
+// TestInterrupted ends every command that computes, and leaves no half of a file.
+func TestInterrupted(t *testing.T) {
+	dir := t.TempDir()
+	text, logits := filepath.Join(dir, "text"), filepath.Join(dir, "logits.f32")
+	require.NoError(t, os.WriteFile(text, bytes.Repeat([]byte("In the beginning "), 40), 0o600))
+	for _, args := range [][]string{
+		{"eval", "tiny", text, "--window", "16", "--tier-set", "fast"},
+		{"bench", "tiny", "--prompt", "16", "--generate", "64", "--tier-set", "fast"},
+		{"logits", "tiny", "--tokens", "1,2,3,4,5,6,7,8,9", "--chunk", "1", "--tier-set", "fast", "--out", logits},
+	} {
+		root := newRoot()
+		root.SetArgs(args)
+		root.SetOut(io.Discard)
+		err := root.ExecuteContext(&countdown{Context: t.Context(), n: 30})
+		require.ErrorIs(t, err, context.Canceled, "%q", args)
+		require.Equal(t, exitInterrupted, exitCode(err))
+	}
+	require.NoFileExists(t, logits)
 }
 
 // TestTerminalOutput holds what a model or a file says to text.
