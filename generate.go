@@ -78,7 +78,9 @@ func (m *Model) Generate(ctx context.Context, r Request) *Generation {
 // prompt is not computed again.
 func (s *Session) Generate(ctx context.Context, r Request) *Generation {
 	g := &Generation{s: s, ctx: ctx, req: r, stream: s.m.text.tok.Stream(), hash: sha256.New(), stop: StopBreak}
-	g.prompt, g.err = s.m.text.prompt(&r)
+	if g.err = s.m.text.fits(&r, s.m.plan.Context); g.err == nil {
+		g.prompt, g.err = s.m.text.prompt(&r)
+	}
 	if g.err == nil && len(g.prompt) == 0 {
 		g.err = ErrEmpty
 	}

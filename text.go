@@ -12,6 +12,7 @@ import (
 // of its conversations.
 type text struct {
 	tok      *tokenizer.Tokenizer
+	longest  int             // bytes of a token
 	template *chat.Formatter // nil when the model does not converse
 }
 
@@ -23,7 +24,11 @@ func newText(src weights.Source, vocab int) (*text, error) {
 	if tok.Len() > vocab {
 		return nil, fmt.Errorf("%d tokens do not fit the model's vocabulary of %d", tok.Len(), vocab)
 	}
-	t := &text{tok: tok}
+	t := &text{tok: tok, longest: 1}
+	for id := range tok.Len() {
+		piece, _ := tok.Token(int32(id))
+		t.longest = max(t.longest, len(piece))
+	}
 	source, ok, err := src.String("tokenizer.chat_template")
 	if err != nil || !ok {
 		return t, err
@@ -37,6 +42,19 @@ func newText(src weights.Source, vocab int) (*text, error) {
 	}
 	t.template, err = chat.New(source, chat.Tokens{BOS: special(tok.BOS()), EOS: special(tok.EOS())})
 	return t, err
+}
+
+// fits returns a *ContextError for a request that is longer than a context of
+// the longest tokens: to encode it would take memory that nobody has planned.
+func (t *text) fits(r *Request, positions int) error {
+	n := len(r.Prompt)
+	for _, m := range r.Messages {
+		n += len(m.Content)
+	}
+	if least := max(len(r.Tokens), n/t.longest); least > positions {
+		return &ContextError{Need: least, Have: positions}
+	}
+	return nil
 }
 
 // prompt returns the tokens of a request.

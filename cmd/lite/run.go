@@ -104,15 +104,24 @@ func (f *runFlags) check() (lite.Sampling, error) {
 	return sampling, err
 }
 
+// maxPrompt is the most bytes of a prompt that are read: the memory for them is
+// taken before any is planned.
+const maxPrompt = 16 << 20
+
 // readPrompt is the prompt among the arguments, or else standard input.
 func readPrompt(cmd *cobra.Command, args []string) (string, error) {
 	if len(args) == 0 {
 		if isTerminal(cmd.InOrStdin()) {
 			fmt.Fprintln(cmd.ErrOrStderr(), "Type the prompt, and Ctrl-D on a line of its own.")
 		}
-		text, err := unlessInterrupted(cmd.Context(), func() ([]byte, error) { return io.ReadAll(cmd.InOrStdin()) })
+		text, err := unlessInterrupted(cmd.Context(), func() ([]byte, error) {
+			return io.ReadAll(io.LimitReader(cmd.InOrStdin(), maxPrompt+1))
+		})
 		if err != nil {
 			return "", fmt.Errorf("reading the prompt: %w", err)
+		}
+		if len(text) > maxPrompt {
+			return "", usagef("the prompt on standard input is longer than %d MiB, and than any context", maxPrompt>>20)
 		}
 		args = []string{strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")}
 	}

@@ -133,13 +133,17 @@ func (g *group) hits(t *testing.T) (hits, kills int64) {
 	return g.number(t, "memory.events", "max "), g.number(t, "memory.events", "oom_kill ")
 }
 
-// peak is the most memory that was charged to the group.
-func (g *group) peak(t *testing.T) int64 {
+// peak is the most memory that was charged to the group; false where the kernel
+// does not say, which is version 2 before Linux 5.19.
+func (g *group) peak(t *testing.T) (int64, bool) {
 	t.Helper()
 	if g.v1 {
-		return g.number(t, "memory.max_usage_in_bytes", "")
+		return g.number(t, "memory.max_usage_in_bytes", ""), true
 	}
-	return g.number(t, "memory.peak", "") // Linux 5.19
+	if _, err := os.Stat(filepath.Join(g.dir, "memory.peak")); err != nil {
+		return 0, false
+	}
+	return g.number(t, "memory.peak", ""), true
 }
 
 // run runs a command, in the group unless that is nil. It returns what was

@@ -59,7 +59,7 @@ func TestCapOfASession(t *testing.T) {
 		t.Skip("it generates dozens of answers")
 	}
 	model := generate(t, "--family olmoe --layers 4 --dim 512 --heads 8 --kv-heads 8 --experts 64 --experts-used 8 --expert-ff 512"+
-		" --vocab 20000 --context 8192 --quant Q4_K_M")
+		" --vocab 10000 --context 8192 --quant Q4_K_M")
 	const limit = 110 * mib
 	g := newGroup(t, limit)
 	t.Setenv(sessionOf, model)
