@@ -20,14 +20,19 @@ type Pool struct {
 	n       int
 	f       func(worker int)
 	epoch   padded // counts regions
-	pending padded // workers still at work in this region
-	waiting padded // 1 while the caller is parked
+	pending padded // workers still at work in this region, and parkedLeader
 	done    chan struct{}
 	workers []*worker
 	busy    atomic.Bool // a region is open, or the pool is closed
 	closed  bool
 	failed  atomic.Pointer[failure]
 }
+
+// parkedLeader is the bit of pending that says that the caller sleeps until the
+// last worker wakes it. It is part of the counter so that leaving a region is one
+// atomic step: a worker that left and was then preempted, before it could look
+// whether somebody waits, would wake the caller out of a later region.
+const parkedLeader = 1 << 31
 
 // padded keeps a counter on a cache line of its own.
 type padded struct {
@@ -106,8 +111,7 @@ func (p *Pool) wait() {
 		}
 		pause()
 	}
-	p.waiting.v.Store(1)
-	if p.pending.v.Load() == 0 && p.waiting.v.CompareAndSwap(1, 0) {
+	if p.pending.v.Add(parkedLeader) == parkedLeader {
 		return // the last worker left before it could see that we wait
 	}
 	<-p.done
@@ -124,7 +128,7 @@ func (p *Pool) loop(i int, w *worker) {
 			return
 		}
 		p.call(i)
-		if p.pending.v.Add(^uint32(0)) == 0 && p.waiting.v.CompareAndSwap(1, 0) {
+		if p.pending.v.Add(^uint32(0)) == parkedLeader {
 			p.done <- struct{}{}
 		}
 	}
