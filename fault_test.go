@@ -56,7 +56,7 @@ func ask(s *Session, r Request) (result, *Generation) {
 // least are options under which the sparse model thrashes.
 func least(t testing.TB, direct Direct) Options {
 	t.Helper()
-	o := Options{Memory: 1, Context: 512, Chunk: 16, Direct: direct, fs: sparse()}
+	o := Options{Memory: 1, Context: 512, Chunk: 16, Threads: 1, Direct: direct, fs: sparse()}
 	_, err := Open(modeltest.Path, o)
 	var short *MemoryError
 	require.ErrorAs(t, err, &short)
