@@ -19,6 +19,7 @@ import (
 // cheap.
 type slots struct {
 	budget int64
+	mixed  bool    // experts differ in size, so that slots are resized
 	used   int64   // bytes of all slots, spare ones included; never above budget
 	count  int     // of all slots
 	spare  []class // a handful
@@ -64,7 +65,11 @@ func (s *slots) put(slot []byte) {
 
 // grow returns a new slot.
 func (s *slots) grow(size int64) ([]byte, error) {
-	slot, err := memory.Alloc(int(size))
+	alloc := memory.Alloc
+	if s.mixed {
+		alloc = memory.AllocSmall
+	}
+	slot, err := alloc(int(size))
 	if err == nil {
 		s.used += size
 		s.count++

@@ -40,11 +40,26 @@ func Alloc(n int) ([]byte, error) {
 	if err != nil {
 		return nil, &AllocError{Bytes: n, Err: err}
 	}
+	advise(b)
 	inUse.Add(int64(n))
 	return b, nil
 }
 
-// Free gives back what Alloc or Resize returned, whole: neither a part of it
+// AllocSmall is Alloc in pages of the system's own size, for what will be
+// resized, or freed before its neighbours. Pieces that adjoin share a huge page;
+// of one that is given back in part the kernel keeps all, and charges it to the
+// cgroup, until memory is short: 40 MiB of slots in 1.3 GiB where that was seen.
+func AllocSmall(n int) ([]byte, error) {
+	b, err := alloc(n)
+	if err != nil {
+		return nil, &AllocError{Bytes: n, Err: err}
+	}
+	adviseSmall(b)
+	inUse.Add(int64(n))
+	return b, nil
+}
+
+// Free gives back what Alloc, AllocSmall or Resize returned, whole: neither a part of it
 // nor the same bytes twice, which is an error of the system. Nothing is freed
 // when b is nil.
 func Free(b []byte) error {
@@ -59,7 +74,7 @@ func Free(b []byte) error {
 	return nil
 }
 
-// Resize makes b, which Alloc or Resize returned, n > 0 bytes long. Its bytes
+// Resize makes b, which AllocSmall or Resize returned, n > 0 bytes long. Its bytes
 // are undefined afterwards, and b itself is gone; on an *AllocError b is as it
 // was. It exists because the first touch of a page is dear, 0.27 ms for 640 KiB
 // where this was measured: where the system can, Resize keeps the pages there

@@ -17,6 +17,9 @@ func advise(b []byte) {
 	}
 }
 
+// adviseSmall asks for none, where a system gives them to everything.
+func adviseSmall(b []byte) { _ = unix.Madvise(b, unix.MADV_NOHUGEPAGE) }
+
 // resize moves page tables, not bytes.
 func resize(b []byte, n int) ([]byte, error) {
 	return unix.Mremap(b, n, unix.MREMAP_MAYMOVE)
