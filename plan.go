@@ -84,7 +84,7 @@ const (
 	fairContext    = 1024
 	leastContext   = 512
 	defaultChunk   = 512
-	fairChunk      = 64
+	fairChunk      = 128
 	leastChunk     = 16
 )
 
