@@ -20,12 +20,16 @@ import (
 
 const mib = 1 << 20
 
+// built is the directory of what tools has built, which TestMain removes.
+var built string
+
 // tools builds the command and the generator of models, once.
 var tools = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "lite-budget-")
 	if err != nil {
 		return "", err
 	}
+	built = dir
 	for _, name := range []string{"cmd/lite", "tools/genmodel"} {
 		// A test is run again when a file that it has opened has changed: the
 		// toolchain does not know what a test builds.
@@ -52,8 +56,8 @@ func TestMain(m *testing.M) {
 		return
 	}
 	code := m.Run()
-	if dir, err := tools(); err == nil && dir != "" {
-		_ = os.RemoveAll(dir)
+	if built != "" {
+		_ = os.RemoveAll(built)
 	}
 	os.Exit(code)
 }
