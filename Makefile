@@ -1,5 +1,5 @@
 # Everything a change must pass is .ci/run; most targets here are its stages.
-.PHONY: build test lint fmt vet race purego fuzz qemu fused ci bench eval bench-peer
+.PHONY: build test lint fmt vet race purego fuzz sins qemu fused ci bench eval bench-peer
 
 build:
 	CGO_ENABLED=0 go build -o bin/lite ./cmd/lite
@@ -9,7 +9,7 @@ lint:
 	go tool -modfile=tools/lint/go.mod golangci-lint run
 fmt:
 	go tool -modfile=tools/lint/go.mod golangci-lint fmt
-vet race purego fuzz fused:
+vet race purego fuzz fused sins:
 	bash .ci/run $@
 # Builds for other processors, under an emulator.
 qemu:

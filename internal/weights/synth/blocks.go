@@ -47,7 +47,7 @@ func newBlockSource(t quant.Type, n int64, mean, std float64, rng *rand.PCG) *bl
 	for i := range s.heads {
 		// Scales differ from block to block by up to a third, and have both signs
 		// so that the asymmetry of the packed integers cancels.
-		spread := 0.75 + float64(rng.Uint64()>>11)*(0.5/(1<<53))
+		spread := 0.75 + float64(float64(rng.Uint64()>>11)*(0.5/(1<<53)))
 		if i%2 == 1 {
 			spread = -spread
 		}
@@ -101,7 +101,7 @@ func kScales(step, mid float64, rng *rand.PCG) []byte {
 		r := rng.Uint64()
 		sc[j] = 32 + byte(r&31)
 		mn[j] = sc[j] ^ byte(r>>8&1)
-		square += float64(sc[j]) * float64(sc[j]) / 8
+		square += float64(float64(sc[j]) * float64(sc[j]) / 8)
 	}
 	d := step / math.Sqrt(square)
 	b := half(half(nil, d), mid*d)
@@ -120,7 +120,7 @@ func q6Scales(step float64, rng *rand.PCG) []byte {
 	for j := range b {
 		r := rng.Uint64()
 		sc := 64 + int8(r&63)
-		square += float64(sc) * float64(sc) / 16
+		square += float64(float64(sc) * float64(sc) / 16)
 		if r>>6&1 == 1 {
 			sc = -sc
 		}

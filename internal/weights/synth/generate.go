@@ -117,7 +117,7 @@ func (g *generator) router(t *tensor, size int64) []byte {
 	newBlockSource(quant.F32, size/4, t.mean, t.std, rng).fill(buf, g.rng(t.Name, 0))
 	row := 4 * t.Dims[0]
 	for at := 0; at < len(buf) && g.model.opt.Skew != 0; at += row {
-		scale := float32(math.Exp(g.model.opt.Skew*normal(rng) - g.model.opt.Skew*g.model.opt.Skew))
+		scale := float32(math.Exp(float64(g.model.opt.Skew*normal(rng)) - float64(g.model.opt.Skew*g.model.opt.Skew)))
 		for i := at; i < at+row; i += 4 {
 			v := math.Float32frombits(binary.LittleEndian.Uint32(buf[i:]))
 			binary.LittleEndian.PutUint32(buf[i:], math.Float32bits(v*scale))
