@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 
 import corpus
+import even
 import export
 import model
 import vocabulary
@@ -153,6 +154,7 @@ def main():
                 report(net, held, step + 1)
         first = max(first, steps)
     export.write(net, tokenizer, a.out)
+    even.even(a.out, train, tokenizer)
     print(f"wrote {a.out}")
 
 

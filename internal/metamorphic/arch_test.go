@@ -24,7 +24,7 @@ var prompt = func() []int32 {
 }()
 
 // archTokens is the answer of the embedded model that every architecture gives.
-const archTokens = "05b737d2a7dc740440b71b154f87417fc2ce5648b154e794aff10f4e8f8c9ee0 5ef3e1ae4476e1595adf8e066c18ccbafeb7b73e35a7c3663908814fd16736f6"
+const archTokens = "05b737d2a7dc740440b71b154f87417fc2ce5648b154e794aff10f4e8f8c9ee0 ace85a01735f3f3b1bebf85748eeb8c7ad77d58810ca0950c48370e98ae308c7"
 
 // archBits are what every architecture computes of the subjects' requests with
 // the reference: logits, experts and weights of each position.
