@@ -80,6 +80,7 @@ type walk struct {
 	seq   *kv.Sequence
 	crowd []companion
 	left  int // steps that are still crowded
+	jumps bool
 	next  int // request of the next companion
 }
 
@@ -98,6 +99,7 @@ func (w *walk) run() {
 	defer w.close()
 	batch := w.setup.batch()
 	w.left = min(6, max(1, crowdedRows/(batch*max(1, w.s.weight))))
+	w.jumps = w.r.IntN(4) > 0
 	main := w.r.IntN(2)
 	tokens := w.all[main].tokens
 	restart, at := w.setup.restart(), w.r.IntN(len(tokens))
@@ -113,11 +115,19 @@ func (w *walk) run() {
 	}
 }
 
+// jump is where most walks that take one token at a time begin to: what is
+// before it they take at once, for the block of keys that ends at 128 is what
+// single tokens are to cross.
+const jump = 100
+
 // chunk is how many of the tokens that are left the next step takes.
 func (w *walk) chunk(left int) int {
 	n := w.setup.chunk()
-	if n == 0 {
+	switch {
+	case n == 0:
 		return left
+	case n == 1 && w.seq.Len() < jump && w.jumps:
+		return min(jump-w.seq.Len(), left)
 	}
 	return min(n, left)
 }
