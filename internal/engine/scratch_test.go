@@ -64,7 +64,9 @@ func TestScratchCountsEverything(t *testing.T) {
 					// not hide what else is missing.
 					idle := int64(workers) * (2<<20 - 512<<10)
 					require.LessOrEqual(t, kept, planned-idle)
-					require.Greater(t, 2*kept, planned-idle, "the plan has far more than is needed")
+					if impl != kernel.Reference { // which packs nothing, and needs less
+						require.Greater(t, 2*kept, planned-idle, "the plan has far more than is needed")
+					}
 
 					runtime.KeepAlive(e)
 					seq.Close()
