@@ -118,8 +118,8 @@ func New(opt Options) (*Cache, error) {
 	c.mu.batch.c = c
 	c.mu.entries = map[ID]*entry{}
 	c.mu.slots.budget = c.budget
-	_, largest := c.layout.Slots(int(c.align))
-	c.mu.slots.mixed = c.layout.Smallest(int(c.align)) != largest
+	all, largest := c.layout.Slots(int(c.align))
+	c.mu.slots.resized = all > c.budget && c.layout.Smallest(int(c.align)) != largest
 	c.mu.policy = opt.Policy
 	if c.mu.policy == nil {
 		c.mu.policy = policy.NewLRFU(defaultTokens * steps(opt.Layout))

@@ -18,11 +18,11 @@ import (
 // of size when an expert takes over another's place, which memory.Resize makes
 // cheap.
 type slots struct {
-	budget int64
-	mixed  bool    // experts differ in size, so that slots are resized
-	used   int64   // bytes of all slots, spare ones included; never above budget
-	count  int     // of all slots
-	spare  []class // a handful
+	budget  int64
+	resized bool    // experts differ in size and do not fit together
+	used    int64   // bytes of all slots, spare ones included; never above budget
+	count   int     // of all slots
+	spare   []class // a handful
 }
 
 // class is the spare slots of one size.
@@ -66,7 +66,7 @@ func (s *slots) put(slot []byte) {
 // grow returns a new slot.
 func (s *slots) grow(size int64) ([]byte, error) {
 	alloc := memory.Alloc
-	if s.mixed {
+	if s.resized {
 		alloc = memory.AllocSmall
 	}
 	slot, err := alloc(int(size))

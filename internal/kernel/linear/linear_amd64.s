@@ -173,13 +173,15 @@ TEXT ·gemvQ4_0(SB), NOSPLIT, $0-48
 	MOVQ   meta+24(FP), BX
 	MOVQ   blocks+32(FP), SI
 	MOVQ   rows+40(FP), DI
-	IMUL3Q $0x12, SI, R8
-	LEAQ   (R8)(R8*2), R9
 	SHRQ   $0x03, DI
+	IMUL3Q $0x00000012, SI, R8
+	IMULQ  DI, R8
+	MOVQ   DI, R9
+	SHLQ   $0x02, R9
+	LEAQ   (R8)(R8*2), R10
 
 loop1:
 	VPXOR Y0, Y0, Y0
-	LEAQ  (CX)(R8*8), R10
 	LEAQ  (CX)(R8*4), R14
 	MOVQ  SI, R11
 	MOVQ  DX, R12
@@ -187,10 +189,14 @@ loop1:
 
 loop2:
 	VMOVDQU        (R12), Y1
-	PREFETCHT0     (R10)
-	PREFETCHT0     64(R10)
-	PREFETCHT0     128(R10)
-	ADDQ           $0x00000090, R10
+	PREFETCHT0     1024(CX)
+	PREFETCHT0     1024(CX)(R8*1)
+	PREFETCHT0     1024(CX)(R8*2)
+	PREFETCHT0     1024(CX)(R10*1)
+	PREFETCHT0     1024(R14)
+	PREFETCHT0     1024(R14)(R8*1)
+	PREFETCHT0     1024(R14)(R8*2)
+	PREFETCHT0     1024(R14)(R10*1)
 	VBROADCASTI128 2(CX), Y2
 	VPSRLW         $0x04, Y2, Y3
 	VPBLENDD       $0xf0, Y3, Y2, Y2
@@ -209,7 +215,7 @@ loop2:
 	VPAND          nibbles<>+0(SB), Y4, Y4
 	VPMADDUBSW     Y1, Y4, Y4
 	VPMADDWD       ones16<>+0(SB), Y4, Y4
-	VBROADCASTI128 2(CX)(R9*1), Y5
+	VBROADCASTI128 2(CX)(R10*1), Y5
 	VPSRLW         $0x04, Y5, Y6
 	VPBLENDD       $0xf0, Y6, Y5, Y5
 	VPAND          nibbles<>+0(SB), Y5, Y5
@@ -242,7 +248,7 @@ loop2:
 	VPAND          nibbles<>+0(SB), Y5, Y5
 	VPMADDUBSW     Y1, Y5, Y5
 	VPMADDWD       ones16<>+0(SB), Y5, Y5
-	VBROADCASTI128 2(R14)(R9*1), Y6
+	VBROADCASTI128 2(R14)(R10*1), Y6
 	VPSRLW         $0x04, Y6, Y7
 	VPBLENDD       $0xf0, Y7, Y6, Y6
 	VPAND          nibbles<>+0(SB), Y6, Y6
@@ -264,11 +270,11 @@ loop2:
 	VPINSRW        $0x00, (CX), X2, X2
 	VPINSRW        $0x01, (CX)(R8*1), X2, X2
 	VPINSRW        $0x02, (CX)(R8*2), X2, X2
-	VPINSRW        $0x03, (CX)(R9*1), X2, X2
+	VPINSRW        $0x03, (CX)(R10*1), X2, X2
 	VPINSRW        $0x04, (R14), X2, X2
 	VPINSRW        $0x05, (R14)(R8*1), X2, X2
 	VPINSRW        $0x06, (R14)(R8*2), X2, X2
-	VPINSRW        $0x07, (R14)(R9*1), X2, X2
+	VPINSRW        $0x07, (R14)(R10*1), X2, X2
 	VCVTPH2PS      X2, Y3
 	VPBROADCASTD   4(R13), Y2
 	VPSLLD         $0x03, Y2, Y2
@@ -284,10 +290,24 @@ loop2:
 	ADDQ           $0x08, R13
 	DECQ           R11
 	JNZ            loop2
-	VMOVUPS        Y0, (AX)
-	ADDQ           $0x20, AX
-	LEAQ           (R9)(R8*4), R11
-	ADDQ           R11, CX
+	VEXTRACTF128   $0x01, Y0, X1
+	MOVQ           AX, R11
+	VEXTRACTPS     $0x00, X0, (R11)
+	ADDQ           R9, R11
+	VEXTRACTPS     $0x01, X0, (R11)
+	ADDQ           R9, R11
+	VEXTRACTPS     $0x02, X0, (R11)
+	ADDQ           R9, R11
+	VEXTRACTPS     $0x03, X0, (R11)
+	ADDQ           R9, R11
+	VEXTRACTPS     $0x00, X1, (R11)
+	ADDQ           R9, R11
+	VEXTRACTPS     $0x01, X1, (R11)
+	ADDQ           R9, R11
+	VEXTRACTPS     $0x02, X1, (R11)
+	ADDQ           R9, R11
+	VEXTRACTPS     $0x03, X1, (R11)
+	ADDQ           $0x04, AX
 	DECQ           DI
 	JNZ            loop1
 	VZEROUPPER
@@ -1374,13 +1394,15 @@ TEXT ·gemvQ4_1(SB), NOSPLIT, $0-48
 	MOVQ   meta+24(FP), BX
 	MOVQ   blocks+32(FP), SI
 	MOVQ   rows+40(FP), DI
-	IMUL3Q $0x14, SI, R8
-	LEAQ   (R8)(R8*2), R9
 	SHRQ   $0x03, DI
+	IMUL3Q $0x00000014, SI, R8
+	IMULQ  DI, R8
+	MOVQ   DI, R9
+	SHLQ   $0x02, R9
+	LEAQ   (R8)(R8*2), R10
 
 loop8:
 	VPXOR Y0, Y0, Y0
-	LEAQ  (CX)(R8*8), R10
 	LEAQ  (CX)(R8*4), R14
 	MOVQ  SI, R11
 	MOVQ  DX, R12
@@ -1388,10 +1410,14 @@ loop8:
 
 loop9:
 	VMOVDQU        (R12), Y1
-	PREFETCHT0     (R10)
-	PREFETCHT0     64(R10)
-	PREFETCHT0     128(R10)
-	ADDQ           $0x000000a0, R10
+	PREFETCHT0     1024(CX)
+	PREFETCHT0     1024(CX)(R8*1)
+	PREFETCHT0     1024(CX)(R8*2)
+	PREFETCHT0     1024(CX)(R10*1)
+	PREFETCHT0     1024(R14)
+	PREFETCHT0     1024(R14)(R8*1)
+	PREFETCHT0     1024(R14)(R8*2)
+	PREFETCHT0     1024(R14)(R10*1)
 	VBROADCASTI128 4(CX), Y2
 	VPSRLW         $0x04, Y2, Y3
 	VPBLENDD       $0xf0, Y3, Y2, Y2
@@ -1410,7 +1436,7 @@ loop9:
 	VPAND          nibbles<>+0(SB), Y4, Y4
 	VPMADDUBSW     Y1, Y4, Y4
 	VPMADDWD       ones16<>+0(SB), Y4, Y4
-	VBROADCASTI128 4(CX)(R9*1), Y5
+	VBROADCASTI128 4(CX)(R10*1), Y5
 	VPSRLW         $0x04, Y5, Y6
 	VPBLENDD       $0xf0, Y6, Y5, Y5
 	VPAND          nibbles<>+0(SB), Y5, Y5
@@ -1443,7 +1469,7 @@ loop9:
 	VPAND          nibbles<>+0(SB), Y5, Y5
 	VPMADDUBSW     Y1, Y5, Y5
 	VPMADDWD       ones16<>+0(SB), Y5, Y5
-	VBROADCASTI128 4(R14)(R9*1), Y6
+	VBROADCASTI128 4(R14)(R10*1), Y6
 	VPSRLW         $0x04, Y6, Y7
 	VPBLENDD       $0xf0, Y7, Y6, Y6
 	VPAND          nibbles<>+0(SB), Y6, Y6
@@ -1465,11 +1491,11 @@ loop9:
 	VPINSRW        $0x00, (CX), X2, X2
 	VPINSRW        $0x01, (CX)(R8*1), X2, X2
 	VPINSRW        $0x02, (CX)(R8*2), X2, X2
-	VPINSRW        $0x03, (CX)(R9*1), X2, X2
+	VPINSRW        $0x03, (CX)(R10*1), X2, X2
 	VPINSRW        $0x04, (R14), X2, X2
 	VPINSRW        $0x05, (R14)(R8*1), X2, X2
 	VPINSRW        $0x06, (R14)(R8*2), X2, X2
-	VPINSRW        $0x07, (R14)(R9*1), X2, X2
+	VPINSRW        $0x07, (R14)(R10*1), X2, X2
 	VCVTPH2PS      X2, Y3
 	VCVTDQ2PS      Y1, Y1
 	VBROADCASTSS   (R13), Y2
@@ -1480,11 +1506,11 @@ loop9:
 	VPINSRW        $0x00, 2(CX), X1, X1
 	VPINSRW        $0x01, 2(CX)(R8*1), X1, X1
 	VPINSRW        $0x02, 2(CX)(R8*2), X1, X1
-	VPINSRW        $0x03, 2(CX)(R9*1), X1, X1
+	VPINSRW        $0x03, 2(CX)(R10*1), X1, X1
 	VPINSRW        $0x04, 2(R14), X1, X1
 	VPINSRW        $0x05, 2(R14)(R8*1), X1, X1
 	VPINSRW        $0x06, 2(R14)(R8*2), X1, X1
-	VPINSRW        $0x07, 2(R14)(R9*1), X1, X1
+	VPINSRW        $0x07, 2(R14)(R10*1), X1, X1
 	VCVTPH2PS      X1, Y1
 	VPBROADCASTD   4(R13), Y3
 	VCVTDQ2PS      Y3, Y3
@@ -1497,10 +1523,24 @@ loop9:
 	ADDQ           $0x08, R13
 	DECQ           R11
 	JNZ            loop9
-	VMOVUPS        Y0, (AX)
-	ADDQ           $0x20, AX
-	LEAQ           (R9)(R8*4), R11
-	ADDQ           R11, CX
+	VEXTRACTF128   $0x01, Y0, X1
+	MOVQ           AX, R11
+	VEXTRACTPS     $0x00, X0, (R11)
+	ADDQ           R9, R11
+	VEXTRACTPS     $0x01, X0, (R11)
+	ADDQ           R9, R11
+	VEXTRACTPS     $0x02, X0, (R11)
+	ADDQ           R9, R11
+	VEXTRACTPS     $0x03, X0, (R11)
+	ADDQ           R9, R11
+	VEXTRACTPS     $0x00, X1, (R11)
+	ADDQ           R9, R11
+	VEXTRACTPS     $0x01, X1, (R11)
+	ADDQ           R9, R11
+	VEXTRACTPS     $0x02, X1, (R11)
+	ADDQ           R9, R11
+	VEXTRACTPS     $0x03, X1, (R11)
+	ADDQ           $0x04, AX
 	DECQ           DI
 	JNZ            loop8
 	VZEROUPPER
@@ -2687,13 +2727,15 @@ TEXT ·gemvQ5_0(SB), NOSPLIT, $0-48
 	MOVQ   meta+24(FP), BX
 	MOVQ   blocks+32(FP), SI
 	MOVQ   rows+40(FP), DI
-	IMUL3Q $0x16, SI, R8
-	LEAQ   (R8)(R8*2), R9
 	SHRQ   $0x03, DI
+	IMUL3Q $0x00000016, SI, R8
+	IMULQ  DI, R8
+	MOVQ   DI, R9
+	SHLQ   $0x02, R9
+	LEAQ   (R8)(R8*2), R10
 
 loop15:
 	VPXOR Y0, Y0, Y0
-	LEAQ  (CX)(R8*8), R10
 	LEAQ  (CX)(R8*4), R14
 	MOVQ  SI, R11
 	MOVQ  DX, R12
@@ -2701,10 +2743,14 @@ loop15:
 
 loop16:
 	VMOVDQU        (R12), Y1
-	PREFETCHT0     (R10)
-	PREFETCHT0     64(R10)
-	PREFETCHT0     128(R10)
-	ADDQ           $0x000000b0, R10
+	PREFETCHT0     1024(CX)
+	PREFETCHT0     1024(CX)(R8*1)
+	PREFETCHT0     1024(CX)(R8*2)
+	PREFETCHT0     1024(CX)(R10*1)
+	PREFETCHT0     1024(R14)
+	PREFETCHT0     1024(R14)(R8*1)
+	PREFETCHT0     1024(R14)(R8*2)
+	PREFETCHT0     1024(R14)(R10*1)
 	VBROADCASTI128 6(CX), Y2
 	VPSRLW         $0x04, Y2, Y3
 	VPBLENDD       $0xf0, Y3, Y2, Y2
@@ -2741,11 +2787,11 @@ loop16:
 	VPOR           Y5, Y4, Y4
 	VPMADDUBSW     Y1, Y4, Y4
 	VPMADDWD       ones16<>+0(SB), Y4, Y4
-	VBROADCASTI128 6(CX)(R9*1), Y5
+	VBROADCASTI128 6(CX)(R10*1), Y5
 	VPSRLW         $0x04, Y5, Y6
 	VPBLENDD       $0xf0, Y6, Y5, Y5
 	VPAND          nibbles<>+0(SB), Y5, Y5
-	VPBROADCASTD   2(CX)(R9*1), Y6
+	VPBROADCASTD   2(CX)(R10*1), Y6
 	VPSHUFB        spread<>+0(SB), Y6, Y6
 	VPAND          bitOf<>+0(SB), Y6, Y6
 	VPCMPEQB       bitOf<>+0(SB), Y6, Y6
@@ -2798,11 +2844,11 @@ loop16:
 	VPOR           Y6, Y5, Y5
 	VPMADDUBSW     Y1, Y5, Y5
 	VPMADDWD       ones16<>+0(SB), Y5, Y5
-	VBROADCASTI128 6(R14)(R9*1), Y6
+	VBROADCASTI128 6(R14)(R10*1), Y6
 	VPSRLW         $0x04, Y6, Y7
 	VPBLENDD       $0xf0, Y7, Y6, Y6
 	VPAND          nibbles<>+0(SB), Y6, Y6
-	VPBROADCASTD   2(R14)(R9*1), Y7
+	VPBROADCASTD   2(R14)(R10*1), Y7
 	VPSHUFB        spread<>+0(SB), Y7, Y7
 	VPAND          bitOf<>+0(SB), Y7, Y7
 	VPCMPEQB       bitOf<>+0(SB), Y7, Y7
@@ -2826,11 +2872,11 @@ loop16:
 	VPINSRW        $0x00, (CX), X2, X2
 	VPINSRW        $0x01, (CX)(R8*1), X2, X2
 	VPINSRW        $0x02, (CX)(R8*2), X2, X2
-	VPINSRW        $0x03, (CX)(R9*1), X2, X2
+	VPINSRW        $0x03, (CX)(R10*1), X2, X2
 	VPINSRW        $0x04, (R14), X2, X2
 	VPINSRW        $0x05, (R14)(R8*1), X2, X2
 	VPINSRW        $0x06, (R14)(R8*2), X2, X2
-	VPINSRW        $0x07, (R14)(R9*1), X2, X2
+	VPINSRW        $0x07, (R14)(R10*1), X2, X2
 	VCVTPH2PS      X2, Y3
 	VPBROADCASTD   4(R13), Y2
 	VPSLLD         $0x04, Y2, Y2
@@ -2846,10 +2892,24 @@ loop16:
 	ADDQ           $0x08, R13
 	DECQ           R11
 	JNZ            loop16
-	VMOVUPS        Y0, (AX)
-	ADDQ           $0x20, AX
-	LEAQ           (R9)(R8*4), R11
-	ADDQ           R11, CX
+	VEXTRACTF128   $0x01, Y0, X1
+	MOVQ           AX, R11
+	VEXTRACTPS     $0x00, X0, (R11)
+	ADDQ           R9, R11
+	VEXTRACTPS     $0x01, X0, (R11)
+	ADDQ           R9, R11
+	VEXTRACTPS     $0x02, X0, (R11)
+	ADDQ           R9, R11
+	VEXTRACTPS     $0x03, X0, (R11)
+	ADDQ           R9, R11
+	VEXTRACTPS     $0x00, X1, (R11)
+	ADDQ           R9, R11
+	VEXTRACTPS     $0x01, X1, (R11)
+	ADDQ           R9, R11
+	VEXTRACTPS     $0x02, X1, (R11)
+	ADDQ           R9, R11
+	VEXTRACTPS     $0x03, X1, (R11)
+	ADDQ           $0x04, AX
 	DECQ           DI
 	JNZ            loop15
 	VZEROUPPER
@@ -4266,13 +4326,15 @@ TEXT ·gemvQ5_1(SB), NOSPLIT, $0-48
 	MOVQ   meta+24(FP), BX
 	MOVQ   blocks+32(FP), SI
 	MOVQ   rows+40(FP), DI
-	IMUL3Q $0x18, SI, R8
-	LEAQ   (R8)(R8*2), R9
 	SHRQ   $0x03, DI
+	IMUL3Q $0x00000018, SI, R8
+	IMULQ  DI, R8
+	MOVQ   DI, R9
+	SHLQ   $0x02, R9
+	LEAQ   (R8)(R8*2), R10
 
 loop22:
 	VPXOR Y0, Y0, Y0
-	LEAQ  (CX)(R8*8), R10
 	LEAQ  (CX)(R8*4), R14
 	MOVQ  SI, R11
 	MOVQ  DX, R12
@@ -4280,10 +4342,14 @@ loop22:
 
 loop23:
 	VMOVDQU        (R12), Y1
-	PREFETCHT0     (R10)
-	PREFETCHT0     64(R10)
-	PREFETCHT0     128(R10)
-	ADDQ           $0x000000c0, R10
+	PREFETCHT0     1024(CX)
+	PREFETCHT0     1024(CX)(R8*1)
+	PREFETCHT0     1024(CX)(R8*2)
+	PREFETCHT0     1024(CX)(R10*1)
+	PREFETCHT0     1024(R14)
+	PREFETCHT0     1024(R14)(R8*1)
+	PREFETCHT0     1024(R14)(R8*2)
+	PREFETCHT0     1024(R14)(R10*1)
 	VBROADCASTI128 8(CX), Y2
 	VPSRLW         $0x04, Y2, Y3
 	VPBLENDD       $0xf0, Y3, Y2, Y2
@@ -4320,11 +4386,11 @@ loop23:
 	VPOR           Y5, Y4, Y4
 	VPMADDUBSW     Y1, Y4, Y4
 	VPMADDWD       ones16<>+0(SB), Y4, Y4
-	VBROADCASTI128 8(CX)(R9*1), Y5
+	VBROADCASTI128 8(CX)(R10*1), Y5
 	VPSRLW         $0x04, Y5, Y6
 	VPBLENDD       $0xf0, Y6, Y5, Y5
 	VPAND          nibbles<>+0(SB), Y5, Y5
-	VPBROADCASTD   4(CX)(R9*1), Y6
+	VPBROADCASTD   4(CX)(R10*1), Y6
 	VPSHUFB        spread<>+0(SB), Y6, Y6
 	VPAND          bitOf<>+0(SB), Y6, Y6
 	VPCMPEQB       bitOf<>+0(SB), Y6, Y6
@@ -4377,11 +4443,11 @@ loop23:
 	VPOR           Y6, Y5, Y5
 	VPMADDUBSW     Y1, Y5, Y5
 	VPMADDWD       ones16<>+0(SB), Y5, Y5
-	VBROADCASTI128 8(R14)(R9*1), Y6
+	VBROADCASTI128 8(R14)(R10*1), Y6
 	VPSRLW         $0x04, Y6, Y7
 	VPBLENDD       $0xf0, Y7, Y6, Y6
 	VPAND          nibbles<>+0(SB), Y6, Y6
-	VPBROADCASTD   4(R14)(R9*1), Y7
+	VPBROADCASTD   4(R14)(R10*1), Y7
 	VPSHUFB        spread<>+0(SB), Y7, Y7
 	VPAND          bitOf<>+0(SB), Y7, Y7
 	VPCMPEQB       bitOf<>+0(SB), Y7, Y7
@@ -4405,11 +4471,11 @@ loop23:
 	VPINSRW        $0x00, (CX), X2, X2
 	VPINSRW        $0x01, (CX)(R8*1), X2, X2
 	VPINSRW        $0x02, (CX)(R8*2), X2, X2
-	VPINSRW        $0x03, (CX)(R9*1), X2, X2
+	VPINSRW        $0x03, (CX)(R10*1), X2, X2
 	VPINSRW        $0x04, (R14), X2, X2
 	VPINSRW        $0x05, (R14)(R8*1), X2, X2
 	VPINSRW        $0x06, (R14)(R8*2), X2, X2
-	VPINSRW        $0x07, (R14)(R9*1), X2, X2
+	VPINSRW        $0x07, (R14)(R10*1), X2, X2
 	VCVTPH2PS      X2, Y3
 	VCVTDQ2PS      Y1, Y1
 	VBROADCASTSS   (R13), Y2
@@ -4420,11 +4486,11 @@ loop23:
 	VPINSRW        $0x00, 2(CX), X1, X1
 	VPINSRW        $0x01, 2(CX)(R8*1), X1, X1
 	VPINSRW        $0x02, 2(CX)(R8*2), X1, X1
-	VPINSRW        $0x03, 2(CX)(R9*1), X1, X1
+	VPINSRW        $0x03, 2(CX)(R10*1), X1, X1
 	VPINSRW        $0x04, 2(R14), X1, X1
 	VPINSRW        $0x05, 2(R14)(R8*1), X1, X1
 	VPINSRW        $0x06, 2(R14)(R8*2), X1, X1
-	VPINSRW        $0x07, 2(R14)(R9*1), X1, X1
+	VPINSRW        $0x07, 2(R14)(R10*1), X1, X1
 	VCVTPH2PS      X1, Y1
 	VPBROADCASTD   4(R13), Y3
 	VCVTDQ2PS      Y3, Y3
@@ -4437,10 +4503,24 @@ loop23:
 	ADDQ           $0x08, R13
 	DECQ           R11
 	JNZ            loop23
-	VMOVUPS        Y0, (AX)
-	ADDQ           $0x20, AX
-	LEAQ           (R9)(R8*4), R11
-	ADDQ           R11, CX
+	VEXTRACTF128   $0x01, Y0, X1
+	MOVQ           AX, R11
+	VEXTRACTPS     $0x00, X0, (R11)
+	ADDQ           R9, R11
+	VEXTRACTPS     $0x01, X0, (R11)
+	ADDQ           R9, R11
+	VEXTRACTPS     $0x02, X0, (R11)
+	ADDQ           R9, R11
+	VEXTRACTPS     $0x03, X0, (R11)
+	ADDQ           R9, R11
+	VEXTRACTPS     $0x00, X1, (R11)
+	ADDQ           R9, R11
+	VEXTRACTPS     $0x01, X1, (R11)
+	ADDQ           R9, R11
+	VEXTRACTPS     $0x02, X1, (R11)
+	ADDQ           R9, R11
+	VEXTRACTPS     $0x03, X1, (R11)
+	ADDQ           $0x04, AX
 	DECQ           DI
 	JNZ            loop22
 	VZEROUPPER
@@ -5957,13 +6037,15 @@ TEXT ·gemvQ8_0(SB), NOSPLIT, $0-48
 	MOVQ   meta+24(FP), BX
 	MOVQ   blocks+32(FP), SI
 	MOVQ   rows+40(FP), DI
-	IMUL3Q $0x22, SI, R8
-	LEAQ   (R8)(R8*2), R9
 	SHRQ   $0x03, DI
+	IMUL3Q $0x00000022, SI, R8
+	IMULQ  DI, R8
+	MOVQ   DI, R9
+	SHLQ   $0x02, R9
+	LEAQ   (R8)(R8*2), R10
 
 loop29:
 	VPXOR Y0, Y0, Y0
-	LEAQ  (CX)(R8*8), R10
 	LEAQ  (CX)(R8*4), R14
 	MOVQ  SI, R11
 	MOVQ  DX, R12
@@ -5971,12 +6053,14 @@ loop29:
 
 loop30:
 	VMOVDQU      (R12), Y1
-	PREFETCHT0   (R10)
-	PREFETCHT0   64(R10)
-	PREFETCHT0   128(R10)
-	PREFETCHT0   192(R10)
-	PREFETCHT0   256(R10)
-	ADDQ         $0x00000110, R10
+	PREFETCHT0   1024(CX)
+	PREFETCHT0   1024(CX)(R8*1)
+	PREFETCHT0   1024(CX)(R8*2)
+	PREFETCHT0   1024(CX)(R10*1)
+	PREFETCHT0   1024(R14)
+	PREFETCHT0   1024(R14)(R8*1)
+	PREFETCHT0   1024(R14)(R8*2)
+	PREFETCHT0   1024(R14)(R10*1)
 	VMOVDQU      2(CX), Y2
 	VPSIGNB      Y2, Y1, Y3
 	VPABSB       Y2, Y2
@@ -5992,7 +6076,7 @@ loop30:
 	VPABSB       Y4, Y4
 	VPMADDUBSW   Y5, Y4, Y4
 	VPMADDWD     ones16<>+0(SB), Y4, Y4
-	VMOVDQU      2(CX)(R9*1), Y5
+	VMOVDQU      2(CX)(R10*1), Y5
 	VPSIGNB      Y5, Y1, Y6
 	VPABSB       Y5, Y5
 	VPMADDUBSW   Y6, Y5, Y5
@@ -6021,7 +6105,7 @@ loop30:
 	VPABSB       Y5, Y5
 	VPMADDUBSW   Y6, Y5, Y5
 	VPMADDWD     ones16<>+0(SB), Y5, Y5
-	VMOVDQU      2(R14)(R9*1), Y6
+	VMOVDQU      2(R14)(R10*1), Y6
 	VPSIGNB      Y6, Y1, Y1
 	VPABSB       Y6, Y6
 	VPMADDUBSW   Y1, Y6, Y6
@@ -6042,11 +6126,11 @@ loop30:
 	VPINSRW      $0x00, (CX), X2, X2
 	VPINSRW      $0x01, (CX)(R8*1), X2, X2
 	VPINSRW      $0x02, (CX)(R8*2), X2, X2
-	VPINSRW      $0x03, (CX)(R9*1), X2, X2
+	VPINSRW      $0x03, (CX)(R10*1), X2, X2
 	VPINSRW      $0x04, (R14), X2, X2
 	VPINSRW      $0x05, (R14)(R8*1), X2, X2
 	VPINSRW      $0x06, (R14)(R8*2), X2, X2
-	VPINSRW      $0x07, (R14)(R9*1), X2, X2
+	VPINSRW      $0x07, (R14)(R10*1), X2, X2
 	VCVTPH2PS    X2, Y3
 	VCVTDQ2PS    Y1, Y1
 	VBROADCASTSS (R13), Y2
@@ -6059,10 +6143,24 @@ loop30:
 	ADDQ         $0x08, R13
 	DECQ         R11
 	JNZ          loop30
-	VMOVUPS      Y0, (AX)
-	ADDQ         $0x20, AX
-	LEAQ         (R9)(R8*4), R11
-	ADDQ         R11, CX
+	VEXTRACTF128 $0x01, Y0, X1
+	MOVQ         AX, R11
+	VEXTRACTPS   $0x00, X0, (R11)
+	ADDQ         R9, R11
+	VEXTRACTPS   $0x01, X0, (R11)
+	ADDQ         R9, R11
+	VEXTRACTPS   $0x02, X0, (R11)
+	ADDQ         R9, R11
+	VEXTRACTPS   $0x03, X0, (R11)
+	ADDQ         R9, R11
+	VEXTRACTPS   $0x00, X1, (R11)
+	ADDQ         R9, R11
+	VEXTRACTPS   $0x01, X1, (R11)
+	ADDQ         R9, R11
+	VEXTRACTPS   $0x02, X1, (R11)
+	ADDQ         R9, R11
+	VEXTRACTPS   $0x03, X1, (R11)
+	ADDQ         $0x04, AX
 	DECQ         DI
 	JNZ          loop29
 	VZEROUPPER
@@ -7493,28 +7591,32 @@ TEXT ·gemvQ4_K(SB), NOSPLIT, $256-48
 	MOVQ   rows+40(FP), DI
 	LEAQ   63(SP), R8
 	ANDQ   $-64, R8
-	IMUL3Q $0x00000090, SI, R9
-	LEAQ   (R9)(R9*2), R10
 	SHRQ   $0x02, DI
+	IMUL3Q $0x00000090, SI, R9
+	IMULQ  DI, R9
+	MOVQ   DI, R10
+	SHLQ   $0x02, R10
+	LEAQ   (R9)(R9*2), R11
 
 loop36:
 	VPXOR X0, X0, X0
-	LEAQ  (CX)(R9*4), R11
 	MOVQ  SI, R12
 	MOVQ  DX, R13
 	MOVQ  BX, R14
 
 loop37:
-	PREFETCHT0   (R11)
-	PREFETCHT0   64(R11)
-	PREFETCHT0   128(R11)
-	PREFETCHT0   192(R11)
-	PREFETCHT0   256(R11)
-	PREFETCHT0   320(R11)
-	PREFETCHT0   384(R11)
-	PREFETCHT0   448(R11)
-	PREFETCHT0   512(R11)
-	ADDQ         $0x00000240, R11
+	PREFETCHT0   1024(CX)
+	PREFETCHT0   1088(CX)
+	PREFETCHT0   1152(CX)
+	PREFETCHT0   1024(CX)(R9*1)
+	PREFETCHT0   1088(CX)(R9*1)
+	PREFETCHT0   1152(CX)(R9*1)
+	PREFETCHT0   1024(CX)(R9*2)
+	PREFETCHT0   1088(CX)(R9*2)
+	PREFETCHT0   1152(CX)(R9*2)
+	PREFETCHT0   1024(CX)(R11*1)
+	PREFETCHT0   1088(CX)(R11*1)
+	PREFETCHT0   1152(CX)(R11*1)
 	VMOVDQU      4(CX), X1
 	VPSHUFD      $0x98, X1, X2
 	VPSHUFD      $0x50, X1, X1
@@ -7566,7 +7668,7 @@ loop37:
 	VPMADDWD     32(R14), X4, X4
 	VMOVDQU      X4, 160(R8)
 	VPXOR        Y3, Y3, Y3
-	VMOVDQU      4(CX)(R10*1), X4
+	VMOVDQU      4(CX)(R11*1), X4
 	VPSHUFD      $0x98, X4, X5
 	VPSHUFD      $0x50, X4, X4
 	VPSRLVD      scaleShift<>+0(SB), X5, X5
@@ -7602,7 +7704,7 @@ loop37:
 	VPBROADCASTD 64(R8), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y3, Y3
-	VMOVDQU      16(CX)(R10*1), Y6
+	VMOVDQU      16(CX)(R11*1), Y6
 	VPAND        nibbles<>+0(SB), Y6, Y6
 	VPMADDUBSW   Y5, Y6, Y6
 	VPBROADCASTD 96(R8), Y5
@@ -7630,7 +7732,7 @@ loop37:
 	VPBROADCASTD 68(R8), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y3, Y3
-	VMOVDQU      16(CX)(R10*1), Y6
+	VMOVDQU      16(CX)(R11*1), Y6
 	VPSRLW       $0x04, Y6, Y6
 	VPAND        nibbles<>+0(SB), Y6, Y6
 	VPMADDUBSW   Y5, Y6, Y6
@@ -7656,7 +7758,7 @@ loop37:
 	VPBROADCASTD 72(R8), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y3, Y3
-	VMOVDQU      48(CX)(R10*1), Y6
+	VMOVDQU      48(CX)(R11*1), Y6
 	VPAND        nibbles<>+0(SB), Y6, Y6
 	VPMADDUBSW   Y5, Y6, Y6
 	VPBROADCASTD 104(R8), Y5
@@ -7684,7 +7786,7 @@ loop37:
 	VPBROADCASTD 76(R8), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y3, Y3
-	VMOVDQU      48(CX)(R10*1), Y6
+	VMOVDQU      48(CX)(R11*1), Y6
 	VPSRLW       $0x04, Y6, Y6
 	VPAND        nibbles<>+0(SB), Y6, Y6
 	VPMADDUBSW   Y5, Y6, Y6
@@ -7710,7 +7812,7 @@ loop37:
 	VPBROADCASTD 80(R8), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y3, Y3
-	VMOVDQU      80(CX)(R10*1), Y6
+	VMOVDQU      80(CX)(R11*1), Y6
 	VPAND        nibbles<>+0(SB), Y6, Y6
 	VPMADDUBSW   Y5, Y6, Y6
 	VPBROADCASTD 112(R8), Y5
@@ -7738,7 +7840,7 @@ loop37:
 	VPBROADCASTD 84(R8), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y3, Y3
-	VMOVDQU      80(CX)(R10*1), Y6
+	VMOVDQU      80(CX)(R11*1), Y6
 	VPSRLW       $0x04, Y6, Y6
 	VPAND        nibbles<>+0(SB), Y6, Y6
 	VPMADDUBSW   Y5, Y6, Y6
@@ -7764,7 +7866,7 @@ loop37:
 	VPBROADCASTD 88(R8), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y3, Y3
-	VMOVDQU      112(CX)(R10*1), Y6
+	VMOVDQU      112(CX)(R11*1), Y6
 	VPAND        nibbles<>+0(SB), Y6, Y6
 	VPMADDUBSW   Y5, Y6, Y6
 	VPBROADCASTD 120(R8), Y5
@@ -7792,7 +7894,7 @@ loop37:
 	VPBROADCASTD 92(R8), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y3, Y3
-	VMOVDQU      112(CX)(R10*1), Y6
+	VMOVDQU      112(CX)(R11*1), Y6
 	VPSRLW       $0x04, Y6, Y6
 	VPAND        nibbles<>+0(SB), Y6, Y6
 	VPMADDUBSW   Y5, Y6, Y6
@@ -7823,7 +7925,7 @@ loop37:
 	VMOVD        (CX), X4
 	VPINSRD      $0x01, (CX)(R9*1), X4, X4
 	VPINSRD      $0x02, (CX)(R9*2), X4, X4
-	VPINSRD      $0x03, (CX)(R10*1), X4, X4
+	VPINSRD      $0x03, (CX)(R11*1), X4, X4
 	VCVTPH2PS    X4, Y4
 	VEXTRACTF128 $0x01, Y4, X5
 	VSHUFPS      $0x88, X5, X4, X6
@@ -7839,9 +7941,15 @@ loop37:
 	ADDQ         $0x40, R14
 	DECQ         R12
 	JNZ          loop37
-	VMOVUPS      X0, (AX)
-	ADDQ         $0x10, AX
-	ADDQ         R10, CX
+	MOVQ         AX, R12
+	VEXTRACTPS   $0x00, X0, (R12)
+	ADDQ         R10, R12
+	VEXTRACTPS   $0x01, X0, (R12)
+	ADDQ         R10, R12
+	VEXTRACTPS   $0x02, X0, (R12)
+	ADDQ         R10, R12
+	VEXTRACTPS   $0x03, X0, (R12)
+	ADDQ         $0x04, AX
 	DECQ         DI
 	JNZ          loop36
 	VZEROUPPER
@@ -10150,30 +10258,32 @@ TEXT ·gemvQ5_K(SB), NOSPLIT, $256-48
 	MOVQ   rows+40(FP), DI
 	LEAQ   63(SP), R8
 	ANDQ   $-64, R8
-	IMUL3Q $0x000000b0, SI, R9
-	LEAQ   (R9)(R9*2), R10
 	SHRQ   $0x02, DI
+	IMUL3Q $0x000000b0, SI, R9
+	IMULQ  DI, R9
+	MOVQ   DI, R10
+	SHLQ   $0x02, R10
+	LEAQ   (R9)(R9*2), R11
 
 loop47:
 	VPXOR X0, X0, X0
-	LEAQ  (CX)(R9*4), R11
 	MOVQ  SI, R12
 	MOVQ  DX, R13
 	MOVQ  BX, R14
 
 loop48:
-	PREFETCHT0   (R11)
-	PREFETCHT0   64(R11)
-	PREFETCHT0   128(R11)
-	PREFETCHT0   192(R11)
-	PREFETCHT0   256(R11)
-	PREFETCHT0   320(R11)
-	PREFETCHT0   384(R11)
-	PREFETCHT0   448(R11)
-	PREFETCHT0   512(R11)
-	PREFETCHT0   576(R11)
-	PREFETCHT0   640(R11)
-	ADDQ         $0x000002c0, R11
+	PREFETCHT0   1024(CX)
+	PREFETCHT0   1088(CX)
+	PREFETCHT0   1152(CX)
+	PREFETCHT0   1024(CX)(R9*1)
+	PREFETCHT0   1088(CX)(R9*1)
+	PREFETCHT0   1152(CX)(R9*1)
+	PREFETCHT0   1024(CX)(R9*2)
+	PREFETCHT0   1088(CX)(R9*2)
+	PREFETCHT0   1152(CX)(R9*2)
+	PREFETCHT0   1024(CX)(R11*1)
+	PREFETCHT0   1088(CX)(R11*1)
+	PREFETCHT0   1152(CX)(R11*1)
 	VMOVDQU      4(CX), X1
 	VPSHUFD      $0x98, X1, X2
 	VPSHUFD      $0x50, X1, X1
@@ -10225,7 +10335,7 @@ loop48:
 	VPMADDWD     32(R14), X4, X4
 	VMOVDQU      X4, 160(R8)
 	VPXOR        Y3, Y3, Y3
-	VMOVDQU      4(CX)(R10*1), X4
+	VMOVDQU      4(CX)(R11*1), X4
 	VPSHUFD      $0x98, X4, X5
 	VPSHUFD      $0x50, X4, X4
 	VPSRLVD      scaleShift<>+0(SB), X5, X5
@@ -10273,9 +10383,9 @@ loop48:
 	VPBROADCASTD 64(R8), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y3, Y3
-	VMOVDQU      48(CX)(R10*1), Y6
+	VMOVDQU      48(CX)(R11*1), Y6
 	VPAND        nibbles<>+0(SB), Y6, Y6
-	VMOVDQU      16(CX)(R10*1), Y7
+	VMOVDQU      16(CX)(R11*1), Y7
 	VPSLLW       $0x04, Y7, Y7
 	VPAND        bit4<>+0(SB), Y7, Y7
 	VPOR         Y7, Y6, Y6
@@ -10317,10 +10427,10 @@ loop48:
 	VPBROADCASTD 68(R8), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y3, Y3
-	VMOVDQU      48(CX)(R10*1), Y6
+	VMOVDQU      48(CX)(R11*1), Y6
 	VPSRLW       $0x04, Y6, Y6
 	VPAND        nibbles<>+0(SB), Y6, Y6
-	VMOVDQU      16(CX)(R10*1), Y7
+	VMOVDQU      16(CX)(R11*1), Y7
 	VPSLLW       $0x03, Y7, Y7
 	VPAND        bit4<>+0(SB), Y7, Y7
 	VPOR         Y7, Y6, Y6
@@ -10359,9 +10469,9 @@ loop48:
 	VPBROADCASTD 72(R8), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y3, Y3
-	VMOVDQU      80(CX)(R10*1), Y6
+	VMOVDQU      80(CX)(R11*1), Y6
 	VPAND        nibbles<>+0(SB), Y6, Y6
-	VMOVDQU      16(CX)(R10*1), Y7
+	VMOVDQU      16(CX)(R11*1), Y7
 	VPSLLW       $0x02, Y7, Y7
 	VPAND        bit4<>+0(SB), Y7, Y7
 	VPOR         Y7, Y6, Y6
@@ -10403,10 +10513,10 @@ loop48:
 	VPBROADCASTD 76(R8), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y3, Y3
-	VMOVDQU      80(CX)(R10*1), Y6
+	VMOVDQU      80(CX)(R11*1), Y6
 	VPSRLW       $0x04, Y6, Y6
 	VPAND        nibbles<>+0(SB), Y6, Y6
-	VMOVDQU      16(CX)(R10*1), Y7
+	VMOVDQU      16(CX)(R11*1), Y7
 	VPSLLW       $0x01, Y7, Y7
 	VPAND        bit4<>+0(SB), Y7, Y7
 	VPOR         Y7, Y6, Y6
@@ -10442,9 +10552,9 @@ loop48:
 	VPBROADCASTD 80(R8), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y3, Y3
-	VMOVDQU      112(CX)(R10*1), Y6
+	VMOVDQU      112(CX)(R11*1), Y6
 	VPAND        nibbles<>+0(SB), Y6, Y6
-	VMOVDQU      16(CX)(R10*1), Y7
+	VMOVDQU      16(CX)(R11*1), Y7
 	VPAND        bit4<>+0(SB), Y7, Y7
 	VPOR         Y7, Y6, Y6
 	VPMADDUBSW   Y5, Y6, Y6
@@ -10485,10 +10595,10 @@ loop48:
 	VPBROADCASTD 84(R8), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y3, Y3
-	VMOVDQU      112(CX)(R10*1), Y6
+	VMOVDQU      112(CX)(R11*1), Y6
 	VPSRLW       $0x04, Y6, Y6
 	VPAND        nibbles<>+0(SB), Y6, Y6
-	VMOVDQU      16(CX)(R10*1), Y7
+	VMOVDQU      16(CX)(R11*1), Y7
 	VPSRLW       $0x01, Y7, Y7
 	VPAND        bit4<>+0(SB), Y7, Y7
 	VPOR         Y7, Y6, Y6
@@ -10527,9 +10637,9 @@ loop48:
 	VPBROADCASTD 88(R8), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y3, Y3
-	VMOVDQU      144(CX)(R10*1), Y6
+	VMOVDQU      144(CX)(R11*1), Y6
 	VPAND        nibbles<>+0(SB), Y6, Y6
-	VMOVDQU      16(CX)(R10*1), Y7
+	VMOVDQU      16(CX)(R11*1), Y7
 	VPSRLW       $0x02, Y7, Y7
 	VPAND        bit4<>+0(SB), Y7, Y7
 	VPOR         Y7, Y6, Y6
@@ -10571,10 +10681,10 @@ loop48:
 	VPBROADCASTD 92(R8), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y3, Y3
-	VMOVDQU      144(CX)(R10*1), Y6
+	VMOVDQU      144(CX)(R11*1), Y6
 	VPSRLW       $0x04, Y6, Y6
 	VPAND        nibbles<>+0(SB), Y6, Y6
-	VMOVDQU      16(CX)(R10*1), Y7
+	VMOVDQU      16(CX)(R11*1), Y7
 	VPSRLW       $0x03, Y7, Y7
 	VPAND        bit4<>+0(SB), Y7, Y7
 	VPOR         Y7, Y6, Y6
@@ -10606,7 +10716,7 @@ loop48:
 	VMOVD        (CX), X4
 	VPINSRD      $0x01, (CX)(R9*1), X4, X4
 	VPINSRD      $0x02, (CX)(R9*2), X4, X4
-	VPINSRD      $0x03, (CX)(R10*1), X4, X4
+	VPINSRD      $0x03, (CX)(R11*1), X4, X4
 	VCVTPH2PS    X4, Y4
 	VEXTRACTF128 $0x01, Y4, X5
 	VSHUFPS      $0x88, X5, X4, X6
@@ -10622,9 +10732,15 @@ loop48:
 	ADDQ         $0x40, R14
 	DECQ         R12
 	JNZ          loop48
-	VMOVUPS      X0, (AX)
-	ADDQ         $0x10, AX
-	ADDQ         R10, CX
+	MOVQ         AX, R12
+	VEXTRACTPS   $0x00, X0, (R12)
+	ADDQ         R10, R12
+	VEXTRACTPS   $0x01, X0, (R12)
+	ADDQ         R10, R12
+	VEXTRACTPS   $0x02, X0, (R12)
+	ADDQ         R10, R12
+	VEXTRACTPS   $0x03, X0, (R12)
+	ADDQ         $0x04, AX
 	DECQ         DI
 	JNZ          loop47
 	VZEROUPPER
@@ -13821,33 +13937,36 @@ TEXT ·gemvQ6_K(SB), NOSPLIT, $256-48
 	MOVQ   rows+40(FP), DI
 	LEAQ   63(SP), R8
 	ANDQ   $-64, R8
-	IMUL3Q $0x000000d2, SI, R9
-	LEAQ   (R9)(R9*2), R10
 	SHRQ   $0x02, DI
+	IMUL3Q $0x000000d2, SI, R9
+	IMULQ  DI, R9
+	MOVQ   DI, R10
+	SHLQ   $0x02, R10
+	LEAQ   (R9)(R9*2), R11
 
 loop58:
 	VPXOR X0, X0, X0
-	LEAQ  (CX)(R9*4), R11
 	MOVQ  SI, R12
 	MOVQ  DX, R13
 	MOVQ  BX, R14
 
 loop59:
-	PREFETCHT0     (R11)
-	PREFETCHT0     64(R11)
-	PREFETCHT0     128(R11)
-	PREFETCHT0     192(R11)
-	PREFETCHT0     256(R11)
-	PREFETCHT0     320(R11)
-	PREFETCHT0     384(R11)
-	PREFETCHT0     448(R11)
-	PREFETCHT0     512(R11)
-	PREFETCHT0     576(R11)
-	PREFETCHT0     640(R11)
-	PREFETCHT0     704(R11)
-	PREFETCHT0     768(R11)
-	PREFETCHT0     832(R11)
-	ADDQ           $0x00000348, R11
+	PREFETCHT0     1024(CX)
+	PREFETCHT0     1088(CX)
+	PREFETCHT0     1152(CX)
+	PREFETCHT0     1216(CX)
+	PREFETCHT0     1024(CX)(R9*1)
+	PREFETCHT0     1088(CX)(R9*1)
+	PREFETCHT0     1152(CX)(R9*1)
+	PREFETCHT0     1216(CX)(R9*1)
+	PREFETCHT0     1024(CX)(R9*2)
+	PREFETCHT0     1088(CX)(R9*2)
+	PREFETCHT0     1152(CX)(R9*2)
+	PREFETCHT0     1216(CX)(R9*2)
+	PREFETCHT0     1024(CX)(R11*1)
+	PREFETCHT0     1088(CX)(R11*1)
+	PREFETCHT0     1152(CX)(R11*1)
+	PREFETCHT0     1216(CX)(R11*1)
 	VPMOVSXBW      192(CX), Y2
 	VMOVDQU        Y2, (R8)
 	VPMADDWD       (R14), Y2, Y2
@@ -13866,7 +13985,7 @@ loop59:
 	VPSLLD         $0x05, Y4, Y4
 	VPXOR          Y3, Y3, Y3
 	VPSUBD         Y4, Y3, Y3
-	VPMOVSXBW      192(CX)(R10*1), Y5
+	VPMOVSXBW      192(CX)(R11*1), Y5
 	VMOVDQU        Y5, 96(R8)
 	VPMADDWD       (R14), Y5, Y5
 	VPSLLD         $0x05, Y5, Y5
@@ -13906,9 +14025,9 @@ loop59:
 	VPSHUFB        pair0<>+0(SB), Y7, Y7
 	VPMADDWD       Y7, Y6, Y6
 	VPADDD         Y6, Y3, Y3
-	VMOVDQU        (CX)(R10*1), Y6
+	VMOVDQU        (CX)(R11*1), Y6
 	VPAND          nibbles<>+0(SB), Y6, Y6
-	VMOVDQU        128(CX)(R10*1), Y7
+	VMOVDQU        128(CX)(R11*1), Y7
 	VPSLLW         $0x04, Y7, Y7
 	VPAND          bits45<>+0(SB), Y7, Y7
 	VPOR           Y7, Y6, Y6
@@ -13951,9 +14070,9 @@ loop59:
 	VPSHUFB        pair1<>+0(SB), Y7, Y7
 	VPMADDWD       Y7, Y6, Y6
 	VPADDD         Y6, Y3, Y3
-	VMOVDQU        32(CX)(R10*1), Y6
+	VMOVDQU        32(CX)(R11*1), Y6
 	VPAND          nibbles<>+0(SB), Y6, Y6
-	VMOVDQU        128(CX)(R10*1), Y7
+	VMOVDQU        128(CX)(R11*1), Y7
 	VPSLLW         $0x02, Y7, Y7
 	VPAND          bits45<>+0(SB), Y7, Y7
 	VPOR           Y7, Y6, Y6
@@ -13996,10 +14115,10 @@ loop59:
 	VPSHUFB        pair2<>+0(SB), Y7, Y7
 	VPMADDWD       Y7, Y6, Y6
 	VPADDD         Y6, Y3, Y3
-	VMOVDQU        (CX)(R10*1), Y6
+	VMOVDQU        (CX)(R11*1), Y6
 	VPSRLW         $0x04, Y6, Y6
 	VPAND          nibbles<>+0(SB), Y6, Y6
-	VMOVDQU        128(CX)(R10*1), Y7
+	VMOVDQU        128(CX)(R11*1), Y7
 	VPAND          bits45<>+0(SB), Y7, Y7
 	VPOR           Y7, Y6, Y6
 	VPMADDUBSW     Y5, Y6, Y6
@@ -14044,10 +14163,10 @@ loop59:
 	VPSHUFB        pair3<>+0(SB), Y7, Y7
 	VPMADDWD       Y7, Y6, Y6
 	VPADDD         Y6, Y3, Y3
-	VMOVDQU        32(CX)(R10*1), Y6
+	VMOVDQU        32(CX)(R11*1), Y6
 	VPSRLW         $0x04, Y6, Y6
 	VPAND          nibbles<>+0(SB), Y6, Y6
-	VMOVDQU        128(CX)(R10*1), Y7
+	VMOVDQU        128(CX)(R11*1), Y7
 	VPSRLW         $0x02, Y7, Y7
 	VPAND          bits45<>+0(SB), Y7, Y7
 	VPOR           Y7, Y6, Y6
@@ -14090,9 +14209,9 @@ loop59:
 	VPSHUFB        pair0<>+0(SB), Y7, Y7
 	VPMADDWD       Y7, Y6, Y6
 	VPADDD         Y6, Y3, Y3
-	VMOVDQU        64(CX)(R10*1), Y6
+	VMOVDQU        64(CX)(R11*1), Y6
 	VPAND          nibbles<>+0(SB), Y6, Y6
-	VMOVDQU        160(CX)(R10*1), Y7
+	VMOVDQU        160(CX)(R11*1), Y7
 	VPSLLW         $0x04, Y7, Y7
 	VPAND          bits45<>+0(SB), Y7, Y7
 	VPOR           Y7, Y6, Y6
@@ -14135,9 +14254,9 @@ loop59:
 	VPSHUFB        pair1<>+0(SB), Y7, Y7
 	VPMADDWD       Y7, Y6, Y6
 	VPADDD         Y6, Y3, Y3
-	VMOVDQU        96(CX)(R10*1), Y6
+	VMOVDQU        96(CX)(R11*1), Y6
 	VPAND          nibbles<>+0(SB), Y6, Y6
-	VMOVDQU        160(CX)(R10*1), Y7
+	VMOVDQU        160(CX)(R11*1), Y7
 	VPSLLW         $0x02, Y7, Y7
 	VPAND          bits45<>+0(SB), Y7, Y7
 	VPOR           Y7, Y6, Y6
@@ -14180,10 +14299,10 @@ loop59:
 	VPSHUFB        pair2<>+0(SB), Y7, Y7
 	VPMADDWD       Y7, Y6, Y6
 	VPADDD         Y6, Y3, Y3
-	VMOVDQU        64(CX)(R10*1), Y6
+	VMOVDQU        64(CX)(R11*1), Y6
 	VPSRLW         $0x04, Y6, Y6
 	VPAND          nibbles<>+0(SB), Y6, Y6
-	VMOVDQU        160(CX)(R10*1), Y7
+	VMOVDQU        160(CX)(R11*1), Y7
 	VPAND          bits45<>+0(SB), Y7, Y7
 	VPOR           Y7, Y6, Y6
 	VPMADDUBSW     Y5, Y6, Y6
@@ -14228,10 +14347,10 @@ loop59:
 	VPSHUFB        pair3<>+0(SB), Y7, Y7
 	VPMADDWD       Y7, Y6, Y6
 	VPADDD         Y6, Y3, Y3
-	VMOVDQU        96(CX)(R10*1), Y6
+	VMOVDQU        96(CX)(R11*1), Y6
 	VPSRLW         $0x04, Y6, Y6
 	VPAND          nibbles<>+0(SB), Y6, Y6
-	VMOVDQU        160(CX)(R10*1), Y7
+	VMOVDQU        160(CX)(R11*1), Y7
 	VPSRLW         $0x02, Y7, Y7
 	VPAND          bits45<>+0(SB), Y7, Y7
 	VPOR           Y7, Y6, Y6
@@ -14257,7 +14376,7 @@ loop59:
 	VPINSRW        $0x00, 208(CX), X3, X3
 	VPINSRW        $0x01, 208(CX)(R9*1), X3, X3
 	VPINSRW        $0x02, 208(CX)(R9*2), X3, X3
-	VPINSRW        $0x03, 208(CX)(R10*1), X3, X3
+	VPINSRW        $0x03, 208(CX)(R11*1), X3, X3
 	VCVTPH2PS      X3, Y3
 	VMULPS         X1, X3, X3
 	VMULPS         X2, X3, X3
@@ -14267,9 +14386,15 @@ loop59:
 	ADDQ           $0x40, R14
 	DECQ           R12
 	JNZ            loop59
-	VMOVUPS        X0, (AX)
-	ADDQ           $0x10, AX
-	ADDQ           R10, CX
+	MOVQ           AX, R12
+	VEXTRACTPS     $0x00, X0, (R12)
+	ADDQ           R10, R12
+	VEXTRACTPS     $0x01, X0, (R12)
+	ADDQ           R10, R12
+	VEXTRACTPS     $0x02, X0, (R12)
+	ADDQ           R10, R12
+	VEXTRACTPS     $0x03, X0, (R12)
+	ADDQ           $0x04, AX
 	DECQ           DI
 	JNZ            loop58
 	VZEROUPPER

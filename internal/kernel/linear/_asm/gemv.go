@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math/bits"
 
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
@@ -17,29 +18,61 @@ const (
 
 const gemvSignature = "func(dst *float32, w *byte, x *int8, meta *byte, blocks, rows int)"
 
-// prefetch asks for n bytes of the rows that come next, from p on. Reading
-// them linearly, while the rows at work are read at a stride, is what lets the
-// memory stream.
-func prefetch(p GPVirtual, n int) {
-	for i := 0; i < n; i += 64 {
-		PREFETCHT0(at(p, i))
-	}
-	ADDQ(U32(n), p)
+// apart returns the bytes between the rows that are worked on together, and
+// between their outputs: rows/group rows. n becomes that number. Each lane then
+// reads its own stretch of memory from its beginning to its end, which is what
+// the processor's prefetcher recognises; rows that stand next to each other
+// share a page and look to it like noise.
+func apart(n, blocks GPVirtual, bytes, group int) (stride, lane GPVirtual) {
+	stride, lane = GP64(), GP64()
+	SHRQ(U8(bits.Len(uint(group))-1), n)
+	IMUL3Q(U32(bytes), blocks, stride)
+	IMULQ(n, stride)
+	MOVQ(n, lane)
+	SHLQ(U8(2), lane)
+	return stride, lane
 }
 
-// gemv32 takes eight rows at a time, block by block.
+// distance is how many bytes ahead each row is prefetched: what memory takes to
+// answer, at the speed of one core.
+const distance = 1024
+
+// ahead prefetches what follows a block of each row.
+func ahead(r *rows, bytes, group int) {
+	for i := range group {
+		for k := 0; k < bytes; k += 64 {
+			PREFETCHT0(r.at(i, distance+k))
+		}
+	}
+}
+
+// scatter stores four lanes of each vector, one after another, and moves dst on
+// to the next output of the first lane.
+func scatter(dst, lane GPVirtual, v ...Register) {
+	to := GP64()
+	MOVQ(dst, to)
+	for i, x := range v {
+		for k := range 4 {
+			if i+k > 0 {
+				ADDQ(lane, to)
+			}
+			VEXTRACTPS(U8(k), x, at(to, 0))
+		}
+	}
+	ADDQ(U8(4), dst)
+}
+
+// gemv32 takes eight rows at a time, block by block. Rows i, i+n/8, i+2n/8 … of n
+// are one group.
 func gemv32(f format32) {
 	begin("gemv"+f.name, gemvSignature,
 		fmt.Sprintf("multiplies rows of %s, a multiple of %d, by one row of activations.", f.name, group32))
 	dst, w, x0, meta0, blocks, n := arg("dst"), arg("w"), arg("x"), arg("meta"), arg("blocks"), arg("rows")
-	stride := GP64()
-	IMUL3Q(U8(f.bytes), blocks, stride)
+	stride, lane := apart(n, blocks, f.bytes, group32)
 	stride3 := triple(stride)
-	SHRQ(U8(3), n)
 	loop(n, func() {
-		acc, next, b, x, meta := YMM(), GP64(), GP64(), GP64(), GP64()
+		acc, b, x, meta := YMM(), GP64(), GP64(), GP64()
 		zero(acc)
-		LEAQ(Mem{Base: w, Index: stride, Scale: 8}, next)
 		r := newRows(w, stride, stride3)
 		MOVQ(blocks, b)
 		MOVQ(x0, x)
@@ -47,7 +80,7 @@ func gemv32(f format32) {
 		loop(b, func() {
 			xv := YMM()
 			VMOVDQU(at(x, 0), xv)
-			prefetch(next, f.bytes*group32)
+			ahead(r, f.bytes, group32)
 			var half [2]VecVirtual
 			for g := range half {
 				s := make([]VecVirtual, 4)
@@ -83,10 +116,9 @@ func gemv32(f format32) {
 			ADDQ(U8(32), x)
 			ADDQ(U8(8), meta)
 		})
-		VMOVUPS(acc, at(dst, 0))
-		ADDQ(U8(32), dst)
-		LEAQ(Mem{Base: stride3, Index: stride, Scale: 4}, b) // w is one row on; go seven further
-		ADDQ(b, w)
+		high := XMM()
+		VEXTRACTF128(U8(1), acc, high)
+		scatter(dst, lane, acc.AsX(), high)
 	})
 	end()
 }
@@ -108,27 +140,25 @@ func (f format32) dot(r row, xv VecVirtual) VecVirtual {
 	return v
 }
 
-// gemv256 takes four rows at a time, super-block by super-block.
+// gemv256 takes four rows at a time, super-block by super-block. Rows i, i+n/4,
+// i+2n/4 … of n are one group.
 func gemv256(f format256) {
 	begin("gemv"+f.name, gemvSignature,
 		fmt.Sprintf("multiplies rows of %s, a multiple of %d, by one row of activations.", f.name, group256))
 	dst, w, x0, meta0, blocks, n := arg("dst"), arg("w"), arg("x"), arg("meta"), arg("blocks"), arg("rows")
 	buf := local(group256 * (32 + 16))
 	minima := func(i int) Mem { return buf.Offset(group256*32 + 16*i) }
-	stride := GP64()
-	IMUL3Q(U32(f.bytes), blocks, stride)
+	stride, lane := apart(n, blocks, f.bytes, group256)
 	stride3 := triple(stride)
-	SHRQ(U8(2), n)
 	loop(n, func() {
-		acc, next, b, x, meta := XMM(), GP64(), GP64(), GP64(), GP64()
+		acc, b, x, meta := XMM(), GP64(), GP64(), GP64()
 		VPXOR(acc, acc, acc)
-		LEAQ(Mem{Base: w, Index: stride, Scale: 4}, next)
 		MOVQ(blocks, b)
 		MOVQ(x0, x)
 		MOVQ(meta0, meta)
 		r := &rows{w: w, stride: stride, stride3: stride3}
 		loop(b, func() {
-			prefetch(next, f.bytes*group256)
+			ahead(r, f.bytes, group256)
 			sum := vectors(group256)
 			for i := range sum {
 				f.prepare(r.row(i), buf.Offset(32*i), minima(i), meta, sum[i])
@@ -153,9 +183,7 @@ func gemv256(f format256) {
 			ADDQ(U32(256), x)
 			ADDQ(U8(metaSize), meta)
 		})
-		VMOVUPS(acc, at(dst, 0))
-		ADDQ(U8(16), dst)
-		ADDQ(stride3, w)
+		scatter(dst, lane, acc)
 	})
 	end()
 }
