@@ -31,6 +31,7 @@ func (p *Pool) until(done func() bool) bool {
 		}
 		pause()
 	}
+	//nolint:forbidigo // how long to look decides when a worker starts, never what it computes
 	for begin := time.Now(); p.patient && time.Since(begin) < patience; yield() {
 		for range 8 {
 			if done() {
