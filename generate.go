@@ -47,6 +47,7 @@ type Generation struct {
 	s       *Session
 	own     bool            // the session ends with the generation
 	used    bool            // Tokens was ranged over
+	room    int             // positions that it may take
 	ctx     context.Context //nolint:containedctx // the generation is one call, cut in two by its iterator
 	req     Request
 	set     *hser.TierSet
@@ -77,29 +78,43 @@ func (m *Model) Generate(ctx context.Context, r Request) *Generation {
 // Generate answers a request. What the session's context shares with the
 // prompt is not computed again.
 func (s *Session) Generate(ctx context.Context, r Request) *Generation {
-	g := &Generation{s: s, ctx: ctx, req: r, stream: s.m.text.tok.Stream(), hash: sha256.New(), stop: StopBreak}
-	if g.err = s.m.text.fits(&r, s.m.plan.Context); g.err == nil {
-		g.prompt, g.err = s.m.text.prompt(&r)
-	}
-	if g.err == nil && len(g.prompt) == 0 {
-		g.err = ErrEmpty
-	}
-	if g.err == nil && r.MaxTokens < 0 {
-		g.err = &OptionError{What: fmt.Sprintf("max tokens %d: want a number from 0", r.MaxTokens)}
-	}
-	if g.err == nil {
-		g.set, g.err = s.m.m.Set(r.TierSet)
-	}
-	if g.err == nil {
-		g.sampler, g.err = sample.New(r.options(s.m.opt.kernels), g.prompt)
-	}
-	if room := s.m.plan.Context; g.err == nil && len(g.prompt) > room {
-		g.err = &ContextError{Need: len(g.prompt), Have: room}
-	}
-	if g.err != nil {
+	return s.generate(ctx, r, s.m.plan.Context)
+}
+
+// generate is Generate within so many positions.
+func (s *Session) generate(ctx context.Context, r Request, room int) *Generation {
+	g := &Generation{s: s, ctx: ctx, req: r, room: room, stream: s.m.text.tok.Stream(), hash: sha256.New(), stop: StopBreak}
+	if g.err = g.prepare(); g.err != nil {
 		g.stop = StopError
 	}
 	return g
+}
+
+// prepare checks the request and readies what it needs.
+func (g *Generation) prepare() (err error) {
+	m, r := g.s.m, g.req
+	if err = m.text.fits(&r, g.room); err != nil {
+		return err
+	}
+	if g.prompt, err = m.text.prompt(&r); err != nil {
+		return err
+	}
+	if len(g.prompt) == 0 {
+		return ErrEmpty
+	}
+	if r.MaxTokens < 0 {
+		return &OptionError{What: fmt.Sprintf("max tokens %d: want a number from 0", r.MaxTokens)}
+	}
+	if g.set, err = m.m.Set(r.TierSet); err != nil {
+		return err
+	}
+	if g.sampler, err = sample.New(r.options(m.opt.kernels), g.prompt); err != nil {
+		return err
+	}
+	if len(g.prompt) > g.room {
+		return &ContextError{Need: len(g.prompt), Have: g.room}
+	}
+	return nil
 }
 
 // Tokens computes the answer and yields its tokens as they come. Breaking off
@@ -121,12 +136,17 @@ func (g *Generation) Tokens() iter.Seq[Token] {
 		}
 		g.before = g.s.m.store.Stats()
 		if err := g.run(yield); err != nil {
-			g.err, g.stop = err, StopError
-			if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-				g.stop = StopCancelled
-			}
+			g.fail(err)
 		}
 		g.finish()
+	}
+}
+
+// fail ends the answer.
+func (g *Generation) fail(err error) {
+	g.err, g.stop = err, StopError
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		g.stop = StopCancelled
 	}
 }
 
@@ -198,12 +218,16 @@ func (g *Generation) step(tokens []int32, want engine.Want) error {
 	if err == nil {
 		err = jobs[0].Err
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		g.advance(&jobs[0])
 	}
-	g.stats.ActiveParamsMax = max(g.stats.ActiveParamsMax, jobs[0].Active)
-	g.s.tokens = append(g.s.tokens, tokens...)
-	return nil
+	return err
+}
+
+// advance notes what a step has done.
+func (g *Generation) advance(j *engine.Job) {
+	g.stats.ActiveParamsMax = max(g.stats.ActiveParamsMax, j.Active)
+	g.s.tokens = append(g.s.tokens, j.Tokens...)
 }
 
 // choose draws the next token.
@@ -234,7 +258,7 @@ func (g *Generation) take(id int32, yield func(Token) bool) bool {
 	case g.req.MaxTokens > 0 && len(g.tokens) >= g.req.MaxTokens:
 		g.stop = StopLength
 		text += g.release(g.stream.Flush(), true)
-	case len(g.s.tokens) >= g.s.m.plan.Context:
+	case len(g.s.tokens) >= g.room:
 		g.stop = StopContext
 		text += g.release(g.stream.Flush(), true)
 	default:
@@ -279,14 +303,18 @@ func (g *Generation) release(text string, all bool) string {
 
 // finish completes the statistics.
 func (g *Generation) finish() {
-	st, m := &g.stats, g.s.m
-	now := m.store.Stats()
-	st.GeneratedTokens = len(g.tokens)
-	st.ActiveParamsBound = m.m.Bound(g.set).PActive
+	g.stats.GeneratedTokens = len(g.tokens)
+	g.stats.ActiveParamsBound = g.s.m.m.Bound(g.set).PActive
+	g.stats.since(g.before, g.s.m.store.Stats())
+}
+
+// since notes what the experts' store did in the meantime.
+func (st *Stats) since(before, now expert.Stats) {
 	st.PeakRSSBytes = memory.PeakRSS()
-	st.ReadBytes = map[string]int64{now.Rung: now.ReadBytes - g.before.ReadBytes}
-	st.ExpertHits, st.ExpertMisses = now.Hits-g.before.Hits, now.Misses-g.before.Misses
-	st.ExpertEvictions, st.ResidentExpertBytes = now.Evictions-g.before.Evictions, now.Resident
+	st.ReadBytes = map[string]int64{now.Rung: now.ReadBytes - before.ReadBytes}
+	st.MissedBytes = now.MissedBytes - before.MissedBytes
+	st.ExpertHits, st.ExpertMisses = now.Hits-before.Hits, now.Misses-before.Misses
+	st.ExpertEvictions, st.ResidentExpertBytes = now.Evictions-before.Evictions, now.Resident
 	st.ExpertHitRate = expert.Stats{Hits: st.ExpertHits, Misses: st.ExpertMisses}.HitRate()
 }
 

@@ -120,6 +120,9 @@ type Stats struct {
 	// ReadBytes is what was read of experts during the generation, in bytes,
 	// by the rung that it came from.
 	ReadBytes map[string]int64 `json:"read_bytes"`
+	// MissedBytes is the size of the experts that were not resident when they were
+	// needed, each as often as that was: what had to be read.
+	MissedBytes int64 `json:"missed_bytes"`
 	// ExpertHitRate is the part of leases, 0 to 1, whose expert was resident;
 	// 1 when there were none. ExpertHits and ExpertMisses are its numbers.
 	ExpertHitRate float64 `json:"expert_hit_rate"`

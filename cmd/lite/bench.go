@@ -15,6 +15,8 @@ import (
 type benchFlags struct {
 	modelFlags
 	prompt, generate, runs int
+	batch                  int
+	shared                 bool
 	tierSet                string
 	kernels                bool
 }
@@ -27,13 +29,15 @@ func newBench() *cobra.Command {
 		Long: `Measures a model: a prompt of fixed tokens, then greedy tokens, several times.
 Prints one line of JSON for each run, with the keys of "stats" of
 'lite run --json': prefill_tokens_per_s and decode_tokens_per_s, read_bytes by
-rung, expert_hit_rate and the others.
+rung, expert_hit_rate and the others. --batch answers several prompts together,
+which reads an expert once for all of them in a step; rates are then those of all
+answers together.
 
 --kernels measures the products of every block format by one thread instead: one
 row of input in GB/s of weights, 64 rows in 10^9 operations per second, beside
 the plain Go reference. LITE_KERNELS=reference or avx2 chooses what runs, here
 as everywhere; without it the fastest does.`,
-		Example: "  lite bench tiny\n  lite bench model.gguf --memory 2GiB --prompt 512 --generate 64\n  lite bench --kernels",
+		Example: "  lite bench tiny\n  lite bench model.gguf --memory 2GiB --prompt 512 --generate 64\n  lite bench model.gguf --batch 4\n  lite bench --kernels",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if f.kernels {
 				return arguments(0)(cmd, args)
@@ -53,6 +57,8 @@ as everywhere; without it the fastest does.`,
 	fl.IntVar(&f.prompt, "prompt", 256, "`N` tokens of prompt")
 	fl.IntVar(&f.generate, "generate", 64, "`N` tokens to generate")
 	fl.IntVar(&f.runs, "runs", 3, "measure `N` times")
+	fl.IntVar(&f.batch, "batch", 1, "answer `N` prompts together")
+	fl.BoolVar(&f.shared, "shared-prompt", false, "give all answers of a batch the same prompt")
 	fl.BoolVar(&f.kernels, "kernels", false, "measure the products of every block format instead of a model")
 	fl.Lookup("json").Usage = "print JSON lines (of a model: always)"
 	return cmd
@@ -62,11 +68,12 @@ as everywhere; without it the fastest does.`,
 type measurement struct {
 	Model        string     `json:"model"`
 	Run          int        `json:"run"` // from 0
+	Batch        int        `json:"batch"`
 	TierSet      string     `json:"tier_set"`
 	Threads      int        `json:"threads"`
 	Kernels      string     `json:"kernels"`
-	MemoryBytes  int64      `json:"memory_bytes"` // what the plan uses
-	TokensSHA256 string     `json:"tokens_sha256"`
+	MemoryBytes  int64      `json:"memory_bytes"`  // what the plan uses
+	TokensSHA256 string     `json:"tokens_sha256"` // of the first answer
 	Stats        lite.Stats `json:"stats"`
 }
 
@@ -74,10 +81,14 @@ func (f *benchFlags) measure(cmd *cobra.Command, path string) error {
 	for _, n := range []struct {
 		name  string
 		value int
-	}{{"prompt", f.prompt}, {"generate", f.generate}, {"runs", f.runs}} {
+	}{{"prompt", f.prompt}, {"generate", f.generate}, {"runs", f.runs}, {"batch", f.batch}} {
 		if n.value < 1 {
 			return usagef("--%s %d: want a number from 1", n.name, n.value)
 		}
+	}
+	const most = 1 << 20 // far above any context: what is more is refused below
+	if f.batch > 1 && f.context == 0 && f.batch < most && f.prompt < most && f.generate < most {
+		f.context = f.batch * positions(f.prompt+f.generate)
 	}
 	m, err := f.open(path)
 	if err != nil {
@@ -85,29 +96,52 @@ func (f *benchFlags) measure(cmd *cobra.Command, path string) error {
 	}
 	defer func() { _ = m.Close() }()
 	info := m.Info()
-	if have := info.Plan.Context; f.prompt > have || f.generate > have-f.prompt {
+	if have := info.Plan.Context / f.batch; f.prompt > have || f.generate > have-f.prompt {
 		return usagef("--prompt %d and --generate %d do not fit the context of %d positions: lower them or raise --context", f.prompt, f.generate, have)
 	}
 	line := measurement{
-		Model: info.Name, TierSet: f.tierSet, Threads: info.Plan.Threads, Kernels: info.Kernels, MemoryBytes: info.Plan.Needs(),
+		Model: info.Name, Batch: f.batch, TierSet: f.tierSet, Threads: info.Plan.Threads, Kernels: info.Kernels, MemoryBytes: info.Plan.Needs(),
 	}
 	if line.TierSet == "" {
 		line.TierSet = info.DefaultSet
 	}
-	r := lite.Request{Tokens: benchTokens(f.prompt, info.Vocabulary), MaxTokens: f.generate, TierSet: f.tierSet, IgnoreEnd: true}
+	requests := f.requests(info.Vocabulary)
 	for line.Run = range f.runs {
-		g := m.Generate(cmd.Context(), r)
-		for range g.Tokens() {
+		b := m.GenerateBatch(cmd.Context(), requests)
+		for range b.Tokens() {
 		}
-		if err := g.Err(); err != nil {
-			return err
+		for _, g := range b.Generations() {
+			if err := g.Err(); err != nil {
+				return err
+			}
 		}
-		line.TokensSHA256, line.Stats = g.TokensSHA256(), g.Stats()
+		line.TokensSHA256, line.Stats = b.Generations()[0].TokensSHA256(), b.Stats()
 		if err := printLine(cmd.OutOrStdout(), line); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// positions is what an answer of n tokens takes of the context: whole pages.
+func positions(n int) int {
+	const page = 128
+	return (n + page - 1) / page * page
+}
+
+// requests are those of a batch: prompts that begin at different places of one
+// sequence, or the same one.
+func (f *benchFlags) requests(vocabulary int) []lite.Request {
+	tokens := benchTokens(f.prompt+f.batch-1, vocabulary)
+	requests := make([]lite.Request, f.batch)
+	for i := range requests {
+		at := i
+		if f.shared {
+			at = 0
+		}
+		requests[i] = lite.Request{Tokens: tokens[at : at+f.prompt], MaxTokens: f.generate, TierSet: f.tierSet, IgnoreEnd: true}
+	}
+	return requests
 }
 
 // benchTokens are the same for every model, as far as its vocabulary goes, and

@@ -82,6 +82,7 @@ type Cache struct {
 	}
 
 	hits, misses, evictions, reads, waits atomic.Uint64
+	missed atomic.Int64 // bytes of the misses
 	readBytes, resident, waited           atomic.Int64
 }
 
@@ -256,7 +257,7 @@ func (c *Cache) Stats() Stats {
 	count := c.mu.slots.count
 	c.mu.Unlock()
 	return Stats{
-		Hits: c.hits.Load(), Misses: c.misses.Load(), Evictions: c.evictions.Load(), Reads: c.reads.Load(),
+		Hits: c.hits.Load(), Misses: c.misses.Load(), Evictions: c.evictions.Load(), Reads: c.reads.Load(), MissedBytes: c.missed.Load(),
 		ReadBytes: c.readBytes.Load(), Resident: c.resident.Load(), Budget: c.budget, Rung: c.rung.Name(),
 		Slots: count, Waits: c.waits.Load(), WaitTime: time.Duration(c.waited.Load()),
 	}

@@ -49,6 +49,7 @@ type Store interface {
 // Stats counts what a store did since it was opened.
 type Stats struct {
 	Hits, Misses uint64 // leases that found their bytes resident, or did not
+	MissedBytes  int64  // bytes of the experts that were not resident, each as often as it was missed
 	Evictions    uint64
 	Reads        uint64 // ranges read
 	ReadBytes    int64  // bytes read from the rung, padding of direct reads included

@@ -103,7 +103,7 @@ func (c *Cache) begin(b *Batch) bool {
 	}
 	b.begun++
 	b.waiting++
-	c.misses.Add(1)
+	c.miss(e)
 	c.mu.reading++
 	c.fetch(e, slot, &c.mu.demands)
 	return true
@@ -131,11 +131,17 @@ func (c *Cache) beginHint() {
 	}
 }
 
+// miss counts a lease that had to wait for its bytes.
+func (c *Cache) miss(e *entry) {
+	c.misses.Add(1)
+	c.missed.Add(e.pool.expertBytes())
+}
+
 // join makes an expert the batch's that is being read already: for a hint, or
 // for a batch that was given up.
 func (c *Cache) join(b *Batch, e *entry) {
 	b.waiting++
-	c.misses.Add(1)
+	c.miss(e)
 	if !e.guess {
 		return
 	}

@@ -122,11 +122,15 @@ func (p *Pool) validate(first int) error {
 
 // Bytes is the size of all experts.
 func (l Layout) Bytes() (n int64) {
-	l.each(func(p *Pool) {
-		for _, size := range p.Sizes {
-			n += size * int64(p.Count)
-		}
-	})
+	l.each(func(p *Pool) { n += p.expertBytes() * int64(p.Count) })
+	return n
+}
+
+// expertBytes is the size of one expert of the pool.
+func (p *Pool) expertBytes() (n int64) {
+	for _, size := range p.Sizes {
+		n += size
+	}
 	return n
 }
 
