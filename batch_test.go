@@ -90,6 +90,7 @@ func TestBatchEnds(t *testing.T) {
 	}
 
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	b = m.GenerateBatch(ctx, together())
 	for range b.Tokens() {
 		cancel()
