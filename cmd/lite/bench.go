@@ -1,8 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"os"
+	"runtime/pprof"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -17,6 +20,7 @@ type benchFlags struct {
 	prompt, generate, runs int
 	batch                  int
 	shared                 bool
+	profile                string
 	tierSet                string
 	kernels                bool
 }
@@ -59,6 +63,7 @@ as everywhere; without it the fastest does.`,
 	fl.IntVar(&f.runs, "runs", 3, "measure `N` times")
 	fl.IntVar(&f.batch, "batch", 1, "answer `N` prompts together")
 	fl.BoolVar(&f.shared, "shared-prompt", false, "give all answers of a batch the same prompt")
+	fl.StringVar(&f.profile, "cpuprofile", "", "write a profile of the processor's time after the first run to `FILE`, for go tool pprof")
 	fl.BoolVar(&f.kernels, "kernels", false, "measure the products of every block format instead of a model")
 	fl.Lookup("json").Usage = "print JSON lines (of a model: always)"
 	return cmd
@@ -106,7 +111,13 @@ func (f *benchFlags) measure(cmd *cobra.Command, path string) error {
 		line.TierSet = info.DefaultSet
 	}
 	requests := f.requests(info.Vocabulary)
+	end := func() error { return nil }
 	for line.Run = range f.runs {
+		if line.Run == min(1, f.runs-1) { // the first of several runs reads the experts
+			if end, err = profile(f.profile); err != nil {
+				return err
+			}
+		}
 		b := m.GenerateBatch(cmd.Context(), requests)
 		for range b.Tokens() {
 		}
@@ -120,7 +131,26 @@ func (f *benchFlags) measure(cmd *cobra.Command, path string) error {
 			return err
 		}
 	}
-	return nil
+	return end()
+}
+
+// profile begins a profile of the processor's time, unless path is empty, and
+// returns what ends it.
+func profile(path string) (end func() error, err error) {
+	if path == "" {
+		return func() error { return nil }, nil
+	}
+	out, err := os.Create(path)
+	if err != nil {
+		return nil, fmt.Errorf("the profile: %w", err)
+	}
+	if err := pprof.StartCPUProfile(out); err != nil {
+		return nil, errors.Join(err, out.Close())
+	}
+	return func() error {
+		pprof.StopCPUProfile()
+		return out.Close()
+	}, nil
 }
 
 // positions is what an answer of n tokens takes of the context: whole pages.

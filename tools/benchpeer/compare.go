@@ -35,6 +35,10 @@ func (c *config) compare(ctx context.Context, m model, contenders []contender) e
 			fmt.Fprintf(os.Stderr, "%s, round %d, %s: prefill %.1f, decode %.2f tokens/s\n", m.name, round+1, who.name, r.Prefill, r.Decode)
 		}
 	}
+	names := make([]string, len(contenders))
+	for i := range contenders {
+		names[i] = contenders[i].name
+	}
 	var rows [][]string
 	for _, work := range []struct {
 		name string
@@ -43,24 +47,35 @@ func (c *config) compare(ctx context.Context, m model, contenders []contender) e
 		{fmt.Sprintf("prefill %d", c.prompt), func(r rates) float64 { return r.Prefill }},
 		{fmt.Sprintf("decode %d after %d", c.generate, c.prompt), func(r rates) float64 { return r.Decode }},
 	} {
-		ours := each(measured[0], work.of)
-		head := append(c.origin(ctx), m.name, work.name, "tokens/s", strconv.Itoa(c.threads))
-		head = append(head, summary(ours)...)
-		if len(contenders) == 1 {
-			rows = append(rows, append(head, "-", "-", "-", "-", "-", "-", "-", c.note))
+		values := make([][]float64, len(measured))
+		for i := range measured {
+			values[i] = each(measured[i], work.of)
 		}
-		for i := 1; i < len(contenders); i++ {
-			theirs := each(measured[i], work.of)
-			ratios := make([]float64, len(ours))
-			for k := range ours {
-				ratios[k] = ours[k] / theirs[k]
-			}
-			row := append(slices.Clone(head), contenders[i].name)
-			row = append(append(row, summary(theirs)...), summary(ratios)...)
-			rows = append(rows, append(row, c.note))
-		}
+		rows = append(rows, c.rows(ctx, m, work.name, names, values)...)
 	}
 	return c.report(rows)
+}
+
+// rows are the lines of one work: the first contender beside each other one, or
+// alone.
+func (c *config) rows(ctx context.Context, m model, work string, names []string, measured [][]float64) [][]string {
+	ours := measured[0]
+	head := append(c.origin(ctx), m.name, work, "tokens/s", strconv.Itoa(c.threads))
+	head = append(head, summary(ours)...)
+	if len(measured) == 1 {
+		return [][]string{append(head, "-", "-", "-", "-", "-", "-", "-", c.note)}
+	}
+	var rows [][]string
+	for i := 1; i < len(measured); i++ {
+		ratios := make([]float64, len(ours))
+		for k := range ours {
+			ratios[k] = ours[k] / measured[i][k]
+		}
+		row := append(slices.Clone(head), names[i])
+		row = append(append(row, summary(measured[i])...), summary(ratios)...)
+		rows = append(rows, append(row, c.note))
+	}
+	return rows
 }
 
 func each(r []rates, of func(rates) float64) []float64 {
