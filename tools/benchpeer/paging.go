@@ -96,7 +96,9 @@ type pagedContender struct {
 
 func (p *paged) contenders() []pagedContender {
 	peer := func(threads, n int) func(context.Context, group, string) (float64, error) {
-		return func(ctx context.Context, g group, path string) (float64, error) { return p.runPeer(ctx, g, path, threads, n) }
+		return func(ctx context.Context, g group, path string) (float64, error) {
+			return p.runPeer(ctx, g, path, threads, n)
+		}
 	}
 	return []pagedContender{
 		{"lite", p.found, p.runLite},
