@@ -2,9 +2,9 @@
 GGUF file, and nothing else.
 
 train.py ends with it. The balance loss of training leaves an expert of the smallest
-tier just below a quarter of its fair share. A few steps on the set that uses this tier alone, with a
-larger balance loss and everything frozen but the tier's heads, mend that. Heads are
-F32 in the file, so that they are written back in place.
+tier just below a quarter of its fair share. A few steps on the set that uses this
+tier alone, with a larger balance loss and everything frozen but the tier's heads,
+mend that. Heads are F32 in the file, so that they are written back in place.
 """
 
 import argparse

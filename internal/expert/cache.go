@@ -82,7 +82,7 @@ type Cache struct {
 	}
 
 	hits, misses, evictions, reads, waits atomic.Uint64
-	missed atomic.Int64 // bytes of the misses
+	missed                                atomic.Int64 // bytes of the misses
 	readBytes, resident, waited           atomic.Int64
 }
 
