@@ -162,16 +162,18 @@ func (p *Pool) loop(i int, w *worker) {
 	}
 }
 
-// await returns when the region after seen has begun.
+// await returns when the region after seen has begun. Being woken does not say
+// that it has: a leader that was preempted between opening a region and looking who
+// sleeps may wake a worker that has done its part of that region and parked since.
 func (p *Pool) await(w *worker, seen uint32) {
-	if p.until(func() bool { return p.epoch.v.Load() != seen }) {
-		return
+	begun := func() bool { return p.epoch.v.Load() != seen }
+	for !p.until(begun) {
+		w.parked.v.Store(1)
+		if begun() && w.parked.v.CompareAndSwap(1, 0) {
+			return // the region began before its leader could see that we parked
+		}
+		<-w.wake
 	}
-	w.parked.v.Store(1)
-	if p.epoch.v.Load() != seen && w.parked.v.CompareAndSwap(1, 0) {
-		return // the region began before its leader could see that we parked
-	}
-	<-w.wake
 }
 
 // call runs worker i's part and keeps the first panic of a region.
