@@ -56,22 +56,16 @@ func goldenMatrix(t *testing.T, typ quant.Type, rows, cols int) Matrix {
 		data[i] = byte(g.next() >> 8)
 	}
 	little := binary.LittleEndian
-	half := func(at int) { little.PutUint16(data[at:], little.Uint16(data[at:])&0x83ff|10<<10) }
-	for b := 0; b < len(data); b += typ.BlockBytes() {
-		switch typ {
+	eachFloat(typ, data, func(b []byte, as quant.Type) {
+		switch as {
 		case quant.F32:
-			little.PutUint32(data[b:], little.Uint32(data[b:])&0x807fffff|122<<23)
+			little.PutUint32(b, little.Uint32(b)&0x807fffff|122<<23)
 		case quant.BF16:
-			little.PutUint16(data[b:], little.Uint16(data[b:])&0x807f|122<<7)
-		case quant.Q6_K:
-			half(b + 208)
-		case quant.Q4_1, quant.Q5_1, quant.Q4_K, quant.Q5_K:
-			half(b)
-			half(b + 2)
+			little.PutUint16(b, little.Uint16(b)&0x807f|122<<7)
 		default:
-			half(b)
+			little.PutUint16(b, little.Uint16(b)&0x83ff|10<<10)
 		}
-	}
+	})
 	m, err := NewMatrix(typ, rows, cols, data)
 	require.NoError(t, err)
 	return m

@@ -1,6 +1,7 @@
 package linear
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -33,25 +34,33 @@ func randomMatrix(t testing.TB, r *rand.Rand, typ quant.Type, rows, cols int) Ma
 
 // tame gives every float of the blocks a small value.
 func tame(r *rand.Rand, typ quant.Type, data []byte) {
-	half := func(at int) {
-		h := quant.FloatToHalf(float32(r.NormFloat64()) / 16)
-		data[at], data[at+1] = byte(h), byte(h>>8)
-	}
-	for b := 0; b < len(data); b += typ.BlockBytes() {
-		switch typ {
+	little := binary.LittleEndian
+	eachFloat(typ, data, func(b []byte, as quant.Type) {
+		switch v := float32(r.NormFloat64()); as {
 		case quant.F32:
-			bits := math.Float32bits(float32(r.NormFloat64()))
-			data[b], data[b+1], data[b+2], data[b+3] = byte(bits), byte(bits>>8), byte(bits>>16), byte(bits>>24)
+			little.PutUint32(b, math.Float32bits(v))
 		case quant.BF16:
-			h := quant.FloatToBFloat(float32(r.NormFloat64()))
-			data[b], data[b+1] = byte(h), byte(h>>8)
-		case quant.Q6_K:
-			half(b + 208)
-		case quant.Q4_1, quant.Q5_1, quant.Q4_K, quant.Q5_K:
-			half(b)
-			half(b + 2)
+			little.PutUint16(b, quant.FloatToBFloat(v))
 		default:
-			half(b)
+			little.PutUint16(b, quant.FloatToHalf(v/16))
+		}
+	})
+}
+
+// eachFloat calls set with every float of the blocks and its format: F32, BF16,
+// or F16 for the scales and minima of quantised ones.
+func eachFloat(typ quant.Type, data []byte, set func(b []byte, as quant.Type)) {
+	for ; len(data) > 0; data = data[typ.BlockBytes():] {
+		switch typ {
+		case quant.F32, quant.BF16:
+			set(data, typ)
+		case quant.Q6_K:
+			set(data[208:], quant.F16)
+		case quant.Q4_1, quant.Q5_1, quant.Q4_K, quant.Q5_K:
+			set(data, quant.F16)
+			set(data[2:], quant.F16)
+		default:
+			set(data, quant.F16)
 		}
 	}
 }

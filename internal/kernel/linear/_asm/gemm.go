@@ -29,13 +29,13 @@ func (f format256) class() class {
 // hold the 16 rows of one row of activations.
 type tile struct {
 	class
-	n              int
-	c, w           GPVirtual
-	x, meta        *rows6
-	sum            []VecVirtual
-	scales         GPVirtual
-	ones, spilled  Mem
-	spill, unscale bool
+	n       int
+	c, w    GPVirtual
+	x, meta *rows6
+	sum     []VecVirtual
+	scales  GPVirtual
+	spilled Mem
+	spill   bool
 }
 
 // rows6 addresses up to six rows at a stride.
@@ -120,16 +120,15 @@ func (t *tile) clear() {
 
 // block is 32 values.
 func (t *tile) block() {
-	t.ones = constants.ones16
 	if t.bits == 4 {
-		t.sum = t.narrow(0, 0)
+		t.sum = t.narrow()
 		for _, s := range t.sum {
-			VPMADDWD(t.ones, s, s)
+			VPMADDWD(constants.ones16, s, s)
 		}
 	} else {
 		t.clear()
 		for q := 0; q < 8; q += t.step() {
-			t.wide(q*quadBytes, 4*q, func(int) Mem { return t.ones })
+			t.wide(q*quadBytes, 4*q, func(int) Mem { return constants.ones16 })
 		}
 	}
 	for i := range t.n {
@@ -172,7 +171,7 @@ func (t *tile) superBlock() {
 	loop(j, func() {
 		switch t.bits {
 		case 4:
-			for i, s := range t.narrow(0, 0) {
+			for i, s := range t.narrow() {
 				VPMADDWD(at(t.scales, 32*(i&1)), s, s)
 				if t.spill {
 					VPADDD(t.spilled.Offset(32*i), s, s)
@@ -254,13 +253,13 @@ func (t *tile) finish(i int) {
 
 // narrow multiplies eight quads and keeps the sums in 16 bits: eight pairs of
 // 2 x 15 x 127 are 30,480.
-func (t *tile) narrow(w, x int) []VecVirtual {
+func (t *tile) narrow() []VecVirtual {
 	a, wv, xv, p := vectors(2*t.n), vectors(2), YMM(), YMM()
 	for q := range 8 {
-		VMOVDQU(at(t.w, w+q*quadBytes), wv[0])
-		VMOVDQU(at(t.w, w+q*quadBytes+32), wv[1])
+		VMOVDQU(at(t.w, q*quadBytes), wv[0])
+		VMOVDQU(at(t.w, q*quadBytes+32), wv[1])
 		for i := range t.n {
-			VPBROADCASTD(t.x.at(i, x+4*q), xv)
+			VPBROADCASTD(t.x.at(i, 4*q), xv)
 			for h := range wv {
 				if q == 0 {
 					VPMADDUBSW(xv, wv[h], a[2*i+h])
