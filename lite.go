@@ -15,7 +15,6 @@
 package lite
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -115,13 +114,19 @@ func (m *Model) load(needs *model.Model) error {
 	if m.rung, err = m.openRung(); err != nil {
 		return err
 	}
-	if m.trunk, err = loadTrunk(context.Background(), m.w, needs.Trunk, m.rung); err != nil {
+	read := func(jobs []readJob) error { return m.readTrunk(jobs, unitOf(needs)) }
+	if m.trunk, err = loadTrunk(m.w, needs.Trunk, m.rung, vfs.DirectAlign, read); err != nil {
 		return err
 	}
 	if m.m, err = model.Build(m.w.Source(), func(name string) []byte { return m.trunk.data[name] }); err != nil {
 		return err
 	}
-	m.store, err = expert.New(expert.Options{Rung: m.rung, Layout: m.m.Layout(m.w.Where), Budget: base.ByteSize(m.plan.Experts)})
+	if err = m.chooseThreads(); err != nil {
+		return err
+	}
+	m.store, err = expert.New(expert.Options{
+		Rung: m.rung, Layout: m.m.Layout(m.w.Where), Budget: base.ByteSize(m.plan.Experts), Depth: m.plan.ReadDepth,
+	})
 	if err != nil {
 		return err
 	}
@@ -131,7 +136,7 @@ func (m *Model) load(needs *model.Model) error {
 		seed = *m.opt.RoutingSeed
 	}
 	m.eng = engine.New(m.m, m.store, engine.Options{
-		Kernels: m.opt.kernels, Threads: m.opt.Threads, RoutingSeed: seed,
+		Kernels: m.opt.kernels, Threads: m.plan.Threads, RoutingSeed: seed,
 		Routed: func(layer int, row engine.Row, chosen []hser.Choice) {
 			if m.routed != nil {
 				m.routed(layer, row, chosen)

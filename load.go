@@ -17,14 +17,12 @@ type trunk struct {
 	slab []byte // off the heap; nil when the bytes were in memory already
 }
 
-// readers is how many parts of the trunk are read at once.
-const readers = 4
-
 // piece is the most bytes of the trunk that one read takes.
 const piece = 8 << 20
 
-// loadTrunk reads the tensors from the rung.
-func loadTrunk(ctx context.Context, w *weights.Model, tensors []model.Tensor, r rung.Rung) (*trunk, error) {
+// loadTrunk gives the tensors memory and has read fill it. Where the bytes are in
+// memory already there is nothing to read.
+func loadTrunk(w *weights.Model, tensors []model.Tensor, r rung.Rung, align int, read func([]readJob) error) (*trunk, error) {
 	t := &trunk{data: map[string][]byte{}}
 	if v, ok := r.(rung.Viewer); ok {
 		for _, tensor := range tensors {
@@ -37,7 +35,7 @@ func loadTrunk(ctx context.Context, w *weights.Model, tensors []model.Tensor, r 
 		}
 		return t, nil
 	}
-	slab, err := memory.Alloc(int(max(1, trunkBytes(tensors, r.Align()))))
+	slab, err := memory.Alloc(int(max(1, trunkBytes(tensors, align))))
 	if err != nil {
 		return nil, err
 	}
@@ -46,16 +44,14 @@ func loadTrunk(ctx context.Context, w *weights.Model, tensors []model.Tensor, r 
 	at := int64(0)
 	for _, tensor := range tensors {
 		info, _ := w.Tensor(tensor.Name)
-		a := int64(r.Align())
+		a := int64(align)
 		lead := info.Range.Off % a
 		span := (lead + info.Range.Len + a - 1) / a * a
 		t.data[tensor.Name] = slab[at+lead : at+lead+info.Range.Len : at+lead+info.Range.Len]
-		for k := int64(0); k < span; k += piece {
-			jobs = append(jobs, readJob{info, slab[at+k : at+min(k+piece, span)], info.Range.Off - lead + k})
-		}
-		at += rung.Superset(info.Range.Len, r.Align())
+		jobs = append(jobs, readJob{info, slab[at : at+span], info.Range.Off - lead})
+		at += rung.Superset(info.Range.Len, align)
 	}
-	if err := readAll(ctx, r, jobs); err != nil {
+	if err := read(jobs); err != nil {
 		return nil, errors.Join(err, t.close())
 	}
 	return t, nil
@@ -68,7 +64,33 @@ type readJob struct {
 	off    int64
 }
 
-func readAll(ctx context.Context, r rung.Rung, jobs []readJob) error {
+// bytesOf is how many bytes the jobs read.
+func bytesOf(jobs []readJob) (n int64) {
+	for _, j := range jobs {
+		n += int64(len(j.p))
+	}
+	return n
+}
+
+// cut takes the first n bytes of the jobs, in reads of at most unit bytes each,
+// and returns what is left. Both numbers are multiples of the alignment.
+func cut(jobs []readJob, n, unit int64) (first, rest []readJob) {
+	for len(jobs) > 0 && n > 0 {
+		j := &jobs[0]
+		k := min(n, unit, int64(len(j.p)))
+		first = append(first, readJob{j.tensor, j.p[:k:k], j.off})
+		n -= k
+		if int64(len(j.p)) == k {
+			jobs = jobs[1:]
+			continue
+		}
+		jobs[0] = readJob{j.tensor, j.p[k:], j.off + k}
+	}
+	return first, jobs
+}
+
+// readAll reads the jobs, depth of them at once.
+func readAll(ctx context.Context, r rung.Rung, jobs []readJob, depth int) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	queue := make(chan readJob, len(jobs))
@@ -77,7 +99,7 @@ func readAll(ctx context.Context, r rung.Rung, jobs []readJob) error {
 	}
 	close(queue)
 	var wg sync.WaitGroup
-	for range readers {
+	for range depth {
 		wg.Go(func() {
 			for j := range queue {
 				if err := r.ReadAt(ctx, j.tensor.Range.Object, j.p, j.off); err != nil {

@@ -2,6 +2,8 @@ package lite
 
 import (
 	"context"
+	"errors"
+	"math"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -11,6 +13,7 @@ import (
 	"github.com/lite-llm/lite/internal/memory"
 	"github.com/lite-llm/lite/internal/model"
 	"github.com/lite-llm/lite/internal/modeltest"
+	"github.com/lite-llm/lite/internal/rung"
 	"github.com/lite-llm/lite/internal/rung/nvme"
 	"github.com/lite-llm/lite/internal/vfs"
 	"github.com/lite-llm/lite/internal/vfs/errorfs"
@@ -26,6 +29,20 @@ func wide(t *testing.T) *modeltest.File {
 	return modeltest.Random(t, s, "F32", 3)
 }
 
+// testPiece is such that tensors of wide are read in several pieces.
+const testPiece = 1 << 20
+
+// reading reads all of the trunk in one way.
+func reading(ctx context.Context, r rung.Rung) func([]readJob) error {
+	return func(jobs []readJob) error {
+		jobs, rest := cut(jobs, math.MaxInt64, testPiece)
+		if len(rest) > 0 {
+			return errors.New("a part was left")
+		}
+		return readAll(ctx, r, jobs, defaultDepth)
+	}
+}
+
 // TestTrunkIsTheFile holds every tensor to the file's bytes, read in both ways.
 func TestTrunkIsTheFile(t *testing.T) {
 	file := wide(t)
@@ -37,13 +54,13 @@ func TestTrunkIsTheFile(t *testing.T) {
 		disk := errorfs.New(file.FS())
 		r, err := nvme.Open(disk, file.W.Objects, direct) // which refuses what is not aligned
 		require.NoError(t, err)
-		trunk, err := loadTrunk(t.Context(), file.W, needs.Trunk, r)
+		trunk, err := loadTrunk(file.W, needs.Trunk, r, r.Align(), reading(t.Context(), r))
 		require.NoError(t, err)
 		for _, tensor := range needs.Trunk {
 			info, _ := file.W.Tensor(tensor.Name)
 			require.Equal(t, file.Tensor(t, tensor.Name), trunk.data[tensor.Name], tensor.Name)
 			require.Len(t, trunk.data[tensor.Name], cap(trunk.data[tensor.Name]))
-			if info.Range.Len > piece {
+			if info.Range.Len > testPiece {
 				large++
 			}
 			if info.Range.Off%vfs.DirectAlign != 0 {
@@ -68,13 +85,13 @@ func TestTrunkReadsAtOnce(t *testing.T) {
 	var began atomic.Int32
 	all := make(chan struct{})
 	r, err := nvme.Open(errorfs.New(file.FS(), errorfs.All().Wait(func(errorfs.Op) {
-		if began.Add(1) == readers {
+		if began.Add(1) == defaultDepth {
 			close(all)
 		}
 		<-all
 	})), file.W.Objects, true)
 	require.NoError(t, err)
-	trunk, err := loadTrunk(t.Context(), file.W, needs.Trunk, r)
+	trunk, err := loadTrunk(file.W, needs.Trunk, r, r.Align(), reading(t.Context(), r))
 	require.NoError(t, err)
 	require.NoError(t, trunk.close())
 }
@@ -87,11 +104,11 @@ func TestTrunkThatCannotBeRead(t *testing.T) {
 	before := memory.InUse()
 	r, err := nvme.Open(errorfs.New(file.FS(), errorfs.Nth(3).Fail(syscall.EIO)), file.W.Objects, true)
 	require.NoError(t, err)
-	_, err = loadTrunk(t.Context(), file.W, needs.Trunk, r)
+	_, err = loadTrunk(file.W, needs.Trunk, r, r.Align(), reading(t.Context(), r))
 	require.ErrorIs(t, err, syscall.EIO)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = loadTrunk(ctx, file.W, needs.Trunk, r)
+	_, err = loadTrunk(file.W, needs.Trunk, r, r.Align(), reading(ctx, r))
 	require.ErrorIs(t, err, context.Canceled)
 	require.Equal(t, before, memory.InUse())
 }

@@ -18,8 +18,8 @@ type Options struct {
 	// collector works harder as it is approached. 0 takes what the machine and
 	// its cgroup have available, and a cap above that is lowered to it.
 	Memory int64
-	// Threads is the number of workers; 0 is one for each processor that the
-	// process may use.
+	// Threads is the number of workers; 0 is as many of the processors that the
+	// process may use as are fastest, measured when the model is opened.
 	Threads int
 	// Context is the most positions of a sequence; 0 is the model's own
 	// length or 4,096, whichever is less, or what fits memory.
@@ -38,8 +38,11 @@ type Options struct {
 	// scores. Nil leaves the model's.
 	RoutingSeed *uint64
 	// Direct says how experts are read: DirectAuto past the page cache when
-	// the model does not fit the memory that is free.
+	// the model does not fit the memory that is free, or where that is much faster.
 	Direct Direct
+	// ReadDepth is how many reads of experts are in flight at most; 0 is the
+	// fewest that are fastest, measured when the model is opened.
+	ReadDepth int
 
 	fs vfs.FS // of the model's path; nil is the system's
 }
@@ -57,8 +60,9 @@ const (
 // settled are options whose defaults are filled in.
 type settled struct {
 	Options
-	kernels kernel.Impl
-	elem    attn.Elem
+	kernels      kernel.Impl
+	elem         attn.Elem
+	threadsAsked bool
 }
 
 // OptionError says that an option cannot be used.
@@ -70,12 +74,15 @@ func (e *OptionError) Error() string { return e.What }
 // maxContext is far above any model's, and below what overflows a plan.
 const maxContext = 1 << 30
 
+// maxReadDepth is more than a disk's queue holds; each read has a thread.
+const maxReadDepth = 256
+
 func (o Options) settle() (settled, error) {
 	s := settled{Options: o}
 	for _, n := range []struct {
 		name  string
 		value int64
-	}{{"memory", o.Memory}, {"threads", int64(o.Threads)}, {"context", int64(o.Context)}, {"chunk", int64(o.Chunk)}} {
+	}{{"memory", o.Memory}, {"threads", int64(o.Threads)}, {"context", int64(o.Context)}, {"chunk", int64(o.Chunk)}, {"reads in flight", int64(o.ReadDepth)}} {
 		if n.value < 0 {
 			return s, &OptionError{What: fmt.Sprintf("%s %d: want a number from 0", n.name, n.value)}
 		}
@@ -83,6 +90,10 @@ func (o Options) settle() (settled, error) {
 	if o.Context > maxContext || o.Chunk > maxContext {
 		return s, &OptionError{What: fmt.Sprintf("context and chunk can be at most %d", maxContext)}
 	}
+	if o.ReadDepth > maxReadDepth {
+		return s, &OptionError{What: fmt.Sprintf("reads in flight can be at most %d", maxReadDepth)}
+	}
+	s.threadsAsked = s.Threads > 0
 	if s.Threads == 0 {
 		s.Threads = runtime.GOMAXPROCS(0)
 	}

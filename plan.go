@@ -36,6 +36,9 @@ type Plan struct {
 	Chunk   int   `json:"chunk"`
 	Threads int   `json:"threads"`
 	Direct  bool  `json:"direct"` // reads go past the page cache
+	// ReadDepth is how many reads of experts are in flight at most.
+	ReadDepth int      `json:"read_depth"`
+	Measured  Measured `json:"measured"`
 }
 
 // Needs is the memory that the plan uses.

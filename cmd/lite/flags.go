@@ -21,6 +21,7 @@ type modelFlags struct {
 	chunk       int
 	kv          string
 	read        string
+	readDepth   int
 	routingSeed uint64
 	json        bool
 	cmd         *cobra.Command
@@ -30,18 +31,19 @@ func (f *modelFlags) add(cmd *cobra.Command) {
 	f.cmd = cmd
 	fl := cmd.Flags()
 	fl.StringVar(&f.memory, "memory", "", "hard cap on the process, a `SIZE` such as 3GiB (default: what the machine and its cgroup have available)")
-	fl.IntVar(&f.threads, "threads", 0, "`N` workers (default: one for each processor)")
+	fl.IntVar(&f.threads, "threads", 0, "`N` workers (default: as many of the processors as are fastest, measured at start)")
 	fl.IntVar(&f.context, "context", 0, "at most `N` positions of a sequence (default: the model's own or 4096, or what fits memory)")
 	fl.IntVar(&f.chunk, "chunk", 0, "at most `N` prompt tokens in a step (default: 512, or what fits memory)")
 	fl.StringVar(&f.kv, "kv", "f16", "`TYPE` of stored keys and values: f16, bf16 or f32")
 	fl.StringVar(&f.read, "read", "auto", "`HOW` experts are read: auto, direct (past the page cache) or buffered")
+	fl.IntVar(&f.readDepth, "read-depth", 0, "at most `N` reads of experts in flight (default: the fewest that are fastest, measured at start)")
 	fl.Uint64Var(&f.routingSeed, "routing-seed", 0, "`SEED` of the order of equal routing scores (default: the model's)")
 	fl.BoolVar(&f.json, "json", false, "print JSON")
 }
 
 // options are what the flags say.
 func (f *modelFlags) options() (lite.Options, error) {
-	o := lite.Options{Threads: f.threads, Context: f.context, Chunk: f.chunk, KV: f.kv}
+	o := lite.Options{Threads: f.threads, Context: f.context, Chunk: f.chunk, KV: f.kv, ReadDepth: f.readDepth}
 	if f.memory != "" {
 		n, err := lite.ParseSize(f.memory)
 		if err == nil && n == 0 {

@@ -84,7 +84,20 @@ func printInfo(cmd *cobra.Command, i lite.Info, plan bool) error {
 		if p.Experts < p.Token {
 			row("warning", "one token's experts do not fit: every token reads again what the last one read; they would under --memory %dMiB", p.TokenLimit>>20)
 		}
-		row("reads", "%s", map[bool]string{true: "past the page cache", false: "through the page cache"}[p.Direct])
+		printChoices(row, &p)
 	}
 	return w.Flush()
+}
+
+// printChoices tells what was chosen at start and what it rests on.
+func printChoices(row func(name, format string, args ...any), p *lite.Plan) {
+	how := map[bool]string{true: "past the page cache", false: "through the page cache"}
+	row("threads", "%d", p.Threads)
+	for _, t := range p.Measured.Threads {
+		row("  measured", "%d: %.2f ms for the output head", t.Threads, 1e3*t.Seconds)
+	}
+	row("reads", "%s, %d in flight", how[p.Direct], p.ReadDepth)
+	for _, r := range p.Measured.Reads {
+		row("  measured", "%d %s: %.2f GB/s", r.Depth, how[r.Direct], r.BytesPerSec/1e9)
+	}
 }

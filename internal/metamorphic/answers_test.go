@@ -57,6 +57,11 @@ func options(r *rand.Rand, path string) lite.Options {
 		Context: []int{256, 300, 512}[r.IntN(3)],
 		Direct:  []lite.Direct{lite.DirectNever, lite.DirectAlways}[r.IntN(2)],
 		Memory:  1 << 30,
+
+		ReadDepth: r.IntN(6), // 0 measures
+	}
+	if r.IntN(4) == 0 {
+		o.Threads = 0 // measures
 	}
 	if path == tiny.Name { // it is in memory whatever is asked
 		o.Direct = lite.DirectAuto
