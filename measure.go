@@ -20,9 +20,9 @@ import (
 // model is too small to measure.
 type Measured struct {
 	// Reads are parts of the trunk, read in one way each.
-	Reads []ReadRate `json:"reads,omitempty"`
+	Reads []ReadRate `json:"reads"`
 	// Threads are products by the output head.
-	Threads []ThreadTime `json:"threads,omitempty"`
+	Threads []ThreadTime `json:"threads"`
 }
 
 // ReadRate is how fast the disk gave bytes in one way of reading.
@@ -192,7 +192,7 @@ func headTime(k *linear.Kernels, in *linear.Input, head linear.Matrix, logits []
 		lo, hi := par.Split(head.Rows, n, w, linear.RowAlign)
 		k.Mul(logits, head.Rows, head, in, lo, hi, &scratch[w])
 	}
-	pool.Run(work) // wakes the workers
+	pool.Run(work)      // wakes the workers
 	begin := time.Now() //nolint:forbidigo // chooses how, never what
 	pool.Run(work)
 	first := time.Since(begin)
