@@ -1,5 +1,5 @@
 # Everything a change must pass is .ci/run; most targets here are its stages.
-.PHONY: build test lint fmt vet race purego fuzz sins qemu fused ci bench eval bench-peer bench-paging
+.PHONY: build test lint fmt vet race purego fuzz sins qemu fused ci bench eval bench-peer
 
 build:
 	CGO_ENABLED=0 go build -o bin/lite ./cmd/lite
@@ -21,9 +21,7 @@ bench:
 	go test -run '^$$' -bench . -benchtime 200ms ./...
 eval:
 	go run ./cmd/lite eval tiny train/heldout.txt --random-routing
-# Beside llama.cpp on the same files; needs npm, a quiet machine and 5 GB of disk.
+# Beside llama.cpp and the machine's limits, appended to docs/bench/results.tsv: hours,
+# as root, on a quiet machine with npm, cmake and 25 GB of disk. BENCH=--help says more.
 bench-peer:
-	go run ./tools/benchpeer tiny $(LITE_SMOLLM2) "genmodel:--shape olmoe-7b --quant Q4_K_M"
-# The same in cgroups of 75, 50 and 25 percent of the file; as root.
-bench-paging:
-	go run ./tools/benchpeer --paging --rounds 3 "genmodel:--shape olmoe-7b --quant Q4_K_M"
+	go run ./tools/benchpeer $(BENCH) tiny $(LITE_SMOLLM2) "genmodel:--shape olmoe-7b --quant Q4_K_M"

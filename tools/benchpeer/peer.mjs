@@ -1,9 +1,10 @@
 // Prints the prefill and decode rates of llama.cpp for a model, as JSON:
-//   node peer.mjs MODEL THREADS PROMPT GENERATE CONTEXT
+//   node peer.mjs MODEL THREADS PROMPT GENERATE CONTEXT WARM
+// WARM tokens of the prompt are evaluated before anything is measured.
 // The tokens of the prompt are those of `lite bench`.
 import {getLlama, LlamaLogLevel} from "node-llama-cpp";
 
-const [path, threads, prompt, generate, context] = process.argv.slice(2).map((v, i) => (i === 0 ? v : Number(v)));
+const [path, threads, prompt, generate, context, warm] = process.argv.slice(2).map((v, i) => (i === 0 ? v : Number(v)));
 const started = performance.now();
 const llama = await getLlama({
     gpu: false, build: "never", skipDownload: true, logLevel: LlamaLogLevel.error, maxThreads: threads
@@ -15,16 +16,16 @@ const vocabulary = model.fileInfo.metadata.tokenizer.ggml.tokens.length;
 const tokens = Array.from({length: prompt}, (_, i) => (i * 7919 + 13) % Math.min(50000, vocabulary - 8));
 const loaded = performance.now();
 const rates = [];
-for (let run = 0; run < 2; run++) { // the first one warms up
+for (const n of [warm, prompt]) {
     await sequence.clearHistory();
     const begin = performance.now();
-    await sequence.evaluateWithoutGeneratingNewTokens(tokens);
+    await sequence.evaluateWithoutGeneratingNewTokens(tokens.slice(0, n));
     const middle = performance.now();
-    let n = 0;
+    let made = 0;
     for await (const _ of sequence.evaluate([tokens[5]], {temperature: 0, yieldEogToken: true})) {
-        if (++n >= generate) break;
+        if (++made >= generate) break;
     }
-    rates.push({prefill: prompt * 1e3 / (middle - begin), decode: n * 1e3 / (performance.now() - middle)});
+    rates.push({prefill: n * 1e3 / (middle - begin), decode: made * 1e3 / (performance.now() - middle)});
 }
 console.log(JSON.stringify({...rates[1], loadMs: loaded - started, system: llama.systemInfo, release: llama.llamaCppRelease.release}));
 process.exit(0);
