@@ -101,7 +101,7 @@ func (m *Model) demand(needs *model.Model) demand {
 	d.smallest = layout.Smallest(align)
 	for i := range needs.Sets {
 		set := &needs.Sets[i]
-		d.token = max(d.token, layout.Token(align, set.Tiers, set.KTier, set.KGroup*set.KExpert))
+		d.token = max(d.token, layout.Token(align, set.Tiers, set.KTier, set.KGroup, set.KExpert))
 	}
 	return d
 }

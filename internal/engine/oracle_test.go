@@ -85,13 +85,13 @@ func compareHidden(t *testing.T, dir, name, golden string, within float64) {
 
 // residuals runs the tokens and returns the residual stream of the last one
 // after each layer, and the experts of each layer and token.
-func residuals(t *testing.T, f *modeltest.File, tokens []int32) (hidden [][]float32, routed map[int][][]int32) {
+func residuals(t *testing.T, f *modeltest.File, tokens []int32) (hidden [][]float32, routed map[int][][]int64) {
 	t.Helper()
 	m := f.Build(t)
-	routed = map[int][][]int32{}
+	routed = map[int][][]int64{}
 	store := f.Store(t, m)
 	e := New(m, store, Options{Kernels: kernel.Reference, Threads: 1, Routed: func(layer int, _ Row, chosen []hser.Choice) {
-		var ids []int32
+		var ids []int64
 		for _, c := range chosen {
 			ids = append(ids, c.Index)
 		}
@@ -130,12 +130,12 @@ func closeAll(t *testing.T, pool *kv.Pool, seqs ...*kv.Sequence) {
 }
 
 // sameExperts says whether every token had the engine's experts up to a layer.
-func sameExperts(g *oracle.Golden, routed map[int][][]int32, upTo int) bool {
+func sameExperts(g *oracle.Golden, routed map[int][][]int64, upTo int) bool {
 	for layer := range upTo + 1 {
 		for i, want := range g.Experts[string(rune('0'+layer))] {
-			ids := make([]int32, len(want))
+			ids := make([]int64, len(want))
 			for k, id := range want {
-				ids[k] = int32(id)
+				ids[k] = int64(id)
 			}
 			slices.Sort(ids)
 			if !slices.Equal(ids, routed[layer][i]) {

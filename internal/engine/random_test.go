@@ -23,11 +23,11 @@ func TestRandomRoutingStaysInItsJob(t *testing.T) {
 		m := f.Build(t)
 		set, err := m.Set("")
 		require.NoError(t, err)
-		experts := map[int][][]int32{} // by job
+		experts := map[int][][]int64{} // by job
 		e := engine.New(m, f.Store(t, m), engine.Options{
 			Kernels: kernel.Reference, Threads: 1,
 			Routed: func(_ int, row engine.Row, chosen []hser.Choice) {
-				var ids []int32
+				var ids []int64
 				for _, c := range chosen {
 					ids = append(ids, c.Index)
 				}
@@ -37,7 +37,7 @@ func TestRandomRoutingStaysInItsJob(t *testing.T) {
 		pool := modeltest.Pool(m, attn.F32, 256)
 		seed := uint64(5)
 		// step returns the experts and the logits of each job.
-		step := func(random ...*uint64) (map[int][][]int32, [][]float32) {
+		step := func(random ...*uint64) (map[int][][]int64, [][]float32) {
 			clear(experts)
 			jobs := make([]engine.Job, len(random))
 			for i := range jobs {

@@ -90,6 +90,7 @@ type Cache struct {
 type entry struct {
 	id    ID
 	pool  *Pool
+	at    int64    // its place in the pool's storage
 	slot  []byte   // nil until it is read
 	parts [][]byte // inside slot
 	lent  [][]byte // what the lease reads
@@ -153,11 +154,13 @@ func (c *Cache) check(l Layout) error {
 	return nil
 }
 
-// steps is how many batches a token takes: one for each layer with experts.
+// steps is how many batches a token takes: one for each kind of each layer.
 func steps(l Layout) (n uint64) {
-	for _, pools := range l {
-		if len(pools) > 0 {
-			n++
+	for i := range l {
+		for kind := range Kind(kinds) {
+			if len(l[i].of(kind)) > 0 {
+				n++
+			}
 		}
 	}
 	return n
@@ -212,7 +215,7 @@ func (c *Cache) show(b *Batch, id ID) {
 	e := c.entry(id)
 	e.step = c.mu.step
 	for i := range e.pool.Parts {
-		part, err := c.view.View(e.pool.part(id.Index, i))
+		part, err := c.view.View(e.pool.part(e.at, i))
 		if err != nil {
 			c.forget(e)
 			b.err = err
@@ -232,7 +235,8 @@ func (c *Cache) entry(id ID) *entry {
 	} else {
 		e = &entry{}
 	}
-	*e = entry{id: id, pool: c.layout.pool(id), parts: e.parts[:0], lent: e.lent[:0], gen: e.gen}
+	*e = entry{id: id, parts: e.parts[:0], lent: e.lent[:0], gen: e.gen}
+	e.pool, e.at = c.layout.find(id)
 	c.mu.entries[id] = e
 	return e
 }

@@ -65,7 +65,7 @@ func TestBelowTheFloorIsRefused(t *testing.T) {
 	require.Equal(t, BudgetError{Need: base.ByteSize(2 * largest), Have: base.ByteSize(2*largest - 1)}, *be)
 
 	// One expert alone needs no room for a second.
-	one := Layout{{{Count: 1, Parts: []base.Range{{Object: object, Len: 100}}, Sizes: []int64{100}}}}
+	one := Layout{{Pools: []Pool{{Count: 1, Parts: []base.Range{{Object: object, Len: 100}}, Sizes: []int64{100}}}}}
 	all, _ := one.Slots(1)
 	c := open(t, Options{Rung: &disk{}, Layout: one, Budget: base.ByteSize(all)})
 	_, err = drain(t, c, []ID{{}})
@@ -74,7 +74,7 @@ func TestBelowTheFloorIsRefused(t *testing.T) {
 
 func TestOptionsAreChecked(t *testing.T) {
 	l := testLayout()
-	l[2][1].First = 7
+	l[2].Pools[1].First = 7
 	_, err := New(Options{Rung: &disk{}, Layout: l, Budget: base.GiB})
 	var le *LayoutError
 	require.ErrorAs(t, err, &le)
@@ -86,7 +86,7 @@ func TestOptionsAreChecked(t *testing.T) {
 func TestHeldLeasesAreNoDeadlock(t *testing.T) {
 	l := testLayout()
 	c := open(t, Options{Rung: &disk{}, Layout: l, Budget: base.ByteSize(l.Floor(1))})
-	b := c.Acquire([]ID{{0, 8}, {0, 9}, {0, 10}})
+	b := c.Acquire([]ID{{0, 0, 8}, {0, 0, 9}, {0, 0, 10}})
 	var leases []Lease
 	for range MinSlots {
 		lease, err := b.Next(context.Background())
@@ -103,7 +103,7 @@ func TestHeldLeasesAreNoDeadlock(t *testing.T) {
 	_, again := b.Next(context.Background())
 	require.Equal(t, err, again, "an error ends the batch")
 	b.Close()
-	_, err = drain(t, c, []ID{{0, 8}, {0, 9}, {0, 10}})
+	_, err = drain(t, c, []ID{{0, 0, 8}, {0, 0, 9}, {0, 0, 10}})
 	require.NoError(t, err)
 }
 
@@ -111,7 +111,7 @@ func TestMisusePanics(t *testing.T) {
 	l := testLayout()
 	all, _ := l.Slots(1)
 	c := open(t, Options{Rung: &disk{}, Layout: l, Budget: base.ByteSize(all)})
-	b := c.Acquire([]ID{{0, 8}, {0, 9}})
+	b := c.Acquire([]ID{{0, 0, 8}, {0, 0, 9}})
 	require.PanicsWithValue(t, "expert: a batch is open already", func() { c.Acquire(nil) })
 	first, err := b.Next(context.Background())
 	require.NoError(t, err)
@@ -133,7 +133,7 @@ func TestMisusePanics(t *testing.T) {
 	require.Panics(t, first.Release)
 	b.Close()
 
-	for _, id := range []ID{{0, 12}, {0, -1}, {1, 0}, {4, 0}, {-1, 0}} {
+	for _, id := range []ID{{0, 0, 12}, {0, 0, -1}, {1, 0, 0}, {4, 0, 0}, {-1, 0, 0}} {
 		require.Panics(t, func() { l.Range(id, 0) }, id)
 	}
 }
@@ -147,7 +147,7 @@ func TestNamedTwicePanics(t *testing.T) {
 	} {
 		c, err := New(opt)
 		require.NoError(t, err)
-		require.Panics(t, func() { c.Acquire([]ID{{0, 1}, {0, 2}, {0, 1}}) }, name)
+		require.Panics(t, func() { c.Acquire([]ID{{0, 0, 1}, {0, 0, 2}, {0, 0, 1}}) }, name)
 		require.NoError(t, c.Close())
 	}
 }
@@ -165,16 +165,16 @@ func TestViewsAreNotCopied(t *testing.T) {
 	l := testLayout()
 	c := open(t, Options{Rung: memoryRung(), Layout: l})
 	for range 2 {
-		c.Hint([]ID{{2, 3}})
-		_, err := drain(t, c, []ID{{2, 0}, {2, 11}})
+		c.Hint([]ID{{2, 0, 3}})
+		_, err := drain(t, c, []ID{{2, 0, 0}, {2, 0, 11}})
 		require.NoError(t, err)
 	}
 	require.Equal(t, Stats{Hits: 4, Rung: "dram"}, c.Stats())
 	if !invariants {
-		require.Zero(t, testing.AllocsPerRun(100, func() { cycle(c, []ID{{0, 1}, {0, 2}}) }))
+		require.Zero(t, testing.AllocsPerRun(100, func() { cycle(c, []ID{{0, 0, 1}, {0, 0, 2}}) }))
 	}
 
-	b := c.Acquire([]ID{{2, 0}, {2, 1}})
+	b := c.Acquire([]ID{{2, 0, 0}, {2, 0, 1}})
 	lease, err := b.Next(context.Background())
 	require.NoError(t, err)
 	lease.Release()
@@ -183,7 +183,7 @@ func TestViewsAreNotCopied(t *testing.T) {
 
 	broken, err := New(Options{Rung: dram.New(nil), Layout: l})
 	require.NoError(t, err)
-	_, err = drain(t, broken, []ID{{0, 0}})
+	_, err = drain(t, broken, []ID{{0, 0, 0}})
 	require.ErrorContains(t, err, "reading")
 	require.NoError(t, broken.Close())
 }
@@ -214,7 +214,7 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 			turn := 0
 			run := func() {
 				turn++
-				cycle(c, []ID{{0, int32(turn % 8)}, {2, int32(turn % 8)}, {3, 3}})
+				cycle(c, []ID{{0, 0, int64(turn % 8)}, {2, 0, int64(turn % 8)}, {3, 0, 3}})
 			}
 			for range 100 {
 				run()
@@ -237,7 +237,7 @@ func TestWaitsAreTimed(t *testing.T) {
 		}
 		return time.Duration(looks) * time.Second
 	}})
-	_, err := drain(t, c, []ID{{0, 1}, {0, 2}})
+	_, err := drain(t, c, []ID{{0, 0, 1}, {0, 0, 2}})
 	require.NoError(t, err)
 	s := c.Stats()
 	require.Positive(t, s.Waits)
@@ -308,7 +308,7 @@ func TestCloseDuringABatch(t *testing.T) {
 		<-release
 	}}
 	c := open(t, Options{Rung: d, Layout: l, Budget: base.GiB})
-	b := c.Acquire([]ID{{0, 1}})
+	b := c.Acquire([]ID{{0, 0, 1}})
 	done := make(chan error)
 	go func() {
 		_, err := b.Next(context.Background())
@@ -321,7 +321,7 @@ func TestCloseDuringABatch(t *testing.T) {
 	close(release)
 	require.NoError(t, <-closed)
 	require.NoError(t, c.Close(), "again does nothing")
-	after := c.Acquire([]ID{{0, 1}})
+	after := c.Acquire([]ID{{0, 0, 1}})
 	_, err := after.Next(context.Background())
 	require.ErrorIs(t, err, ErrClosed)
 	after.Close()
@@ -333,7 +333,7 @@ func BenchmarkLease(b *testing.B) {
 	all, _ := l.Slots(1)
 	c, err := New(Options{Rung: &disk{}, Layout: l, Budget: base.ByteSize(all)})
 	require.NoError(b, err)
-	ids := []ID{{0, 1}, {0, 2}, {0, 3}, {0, 4}, {0, 5}, {0, 6}, {0, 7}, {0, 0}}
+	ids := []ID{{0, 0, 1}, {0, 0, 2}, {0, 0, 3}, {0, 0, 4}, {0, 0, 5}, {0, 0, 6}, {0, 0, 7}, {0, 0, 0}}
 	cycle(c, ids)
 	b.ReportAllocs()
 	for b.Loop() {
@@ -361,11 +361,11 @@ func BenchmarkMiss(b *testing.B) {
 				r, err = nvme.Open(vfs.OS{}, []base.Object{obj}, false)
 			}
 			require.NoError(b, err)
-			c, err := New(Options{Rung: r, Layout: Layout{{p}}, Budget: 10 * base.MiB, Depth: depth})
+			c, err := New(Options{Rung: r, Layout: Layout{{Pools: []Pool{p}}}, Budget: 10 * base.MiB, Depth: depth})
 			require.NoError(b, err)
 			b.SetBytes(8 * size)
 			b.ReportAllocs()
-			turn := int32(0)
+			turn := int64(0)
 			ids := make([]ID, 8)
 			for b.Loop() {
 				for i := range ids {

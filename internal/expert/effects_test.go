@@ -143,13 +143,13 @@ func (s *script) open(args []string) {
 	obj := base.Object{Name: "disk", Size: 20 * page}
 	var l Layout
 	for layer := range int64(2) {
-		pool := func(first, count int, off, size int64) Pool {
+		pool := func(first, count, off, size int64) Pool {
 			return Pool{
 				First: first, Count: count, Sizes: []int64{size},
-				Parts: []base.Range{{Object: obj, Off: layer*10*page + off, Len: int64(count) * size}},
+				Parts: []base.Range{{Object: obj, Off: layer*10*page + off, Len: count * size}},
 			}
 		}
-		l = append(l, []Pool{pool(0, 6, 0, page), pool(6, 2, 6*page, 2*page)})
+		l = append(l, Layer{Pools: []Pool{pool(0, 6, 0, page), pool(6, 2, 6*page, 2*page)}})
 	}
 	s.c, err = New(Options{
 		Rung: told{s, l}, Layout: l, Budget: base.ByteSize(room * page), Depth: depth,
@@ -223,10 +223,11 @@ func (told) Close() error { return nil }
 
 func (r told) ReadAt(ctx context.Context, obj base.Object, p []byte, off int64) error {
 	done := make(chan error, 1)
-	for layer, pools := range r.l {
+	for layer := range r.l {
+		pools := r.l[layer].Pools
 		for i := range pools {
 			for index := pools[i].First; index < pools[i].First+pools[i].Count; index++ {
-				id := ID{int32(layer), int32(index)}
+				id := ID{int32(layer), 0, index}
 				if r.l.Range(id, 0) != (base.Range{Object: obj, Off: off, Len: int64(len(p))}) {
 					continue
 				}

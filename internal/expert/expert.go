@@ -19,13 +19,34 @@ package expert
 import (
 	"fmt"
 	"time"
+
+	"github.com/lite-llm/lite/internal/expert/policy"
 )
 
-// ID names an expert: Index is the model's canonical number within the layer.
-type ID struct{ Layer, Index int32 }
+// Kind is what an ID names: an expert, or a routing head that is too large a
+// part of the model to be trunk and is leased as experts are.
+type Kind = policy.Kind
 
-// String prints an ID as logs show it, such as "L12/E7".
-func (id ID) String() string { return fmt.Sprintf("L%d/E%d", id.Layer, id.Index) }
+// The kinds.
+const (
+	KindExpert     Kind = iota // Index is the expert's canonical number within the layer
+	KindGroupHead              // scores the groups of a tier; Index is the tier
+	KindExpertHead             // scores the experts of a group; Index counts the groups of all tiers of the layer
+)
+
+// kinds is how many there are.
+const kinds = 3
+
+// ID names an expert, or a routing head, of a layer.
+type ID struct {
+	Layer int32
+	Kind  Kind
+	Index int64
+}
+
+// String prints an ID as logs show it: "L12/E7" is an expert, "L12/T3" the head
+// within tier 3, "L12/G40" the head within group 40.
+func (id ID) String() string { return fmt.Sprintf("L%d/%c%d", id.Layer, "ETG"[id.Kind], id.Index) }
 
 // Store lends experts.
 type Store interface {

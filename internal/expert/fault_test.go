@@ -82,13 +82,13 @@ func TestAFailedReadIsAnError(t *testing.T) {
 // and everything else is an error, as often as it is asked for.
 func TestADeadDiskServesWhatIsResident(t *testing.T) {
 	c := openFile(t, true, 4, 2, errorfs.From(6).Fail(syscall.EIO))
-	resident := []ID{{0, 1}, {2, 9}}
+	resident := []ID{{0, 0, 1}, {2, 0, 9}}
 	_, err := drain(t, c, resident) // of three parts each
 	require.NoError(t, err)
 	for range 5 {
 		_, err = drain(t, c, resident)
 		require.NoError(t, err)
-		got, err := drain(t, c, []ID{{0, 2}, {0, 1}})
+		got, err := drain(t, c, []ID{{0, 0, 2}, {0, 0, 1}})
 		require.ErrorIs(t, err, syscall.EIO)
 		require.LessOrEqual(t, len(got), 1, "the failed expert is never another one")
 		verify(t, c)

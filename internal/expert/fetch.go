@@ -163,11 +163,11 @@ func (c *Cache) fetch(e *entry, slot []byte, q *queue) {
 	e.slot = slot
 	at := int64(0)
 	for i := 0; i < len(e.pool.Parts); {
-		first := e.pool.part(e.id.Index, i)
+		first := e.pool.part(e.at, i)
 		lead := first.Off & (c.align - 1)
 		n := int64(0)
 		for ; i < len(e.pool.Parts); i++ {
-			r := e.pool.part(e.id.Index, i)
+			r := e.pool.part(e.at, i)
 			if r.Object != first.Object || r.Off != first.Off+n {
 				break
 			}

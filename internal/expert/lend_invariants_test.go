@@ -23,7 +23,7 @@ func TestBorrowedBytesAreSpoilt(t *testing.T) {
 		"dram": {Rung: memoryRung(), Layout: l},
 	} {
 		c := open(t, opt)
-		b := c.Acquire([]ID{{0, 3}, {0, 4}})
+		b := c.Acquire([]ID{{0, 0, 3}, {0, 0, 4}})
 		lease, err := b.Next(context.Background())
 		require.NoError(t, err)
 		kept := lease.Part(0)
@@ -37,7 +37,7 @@ func TestBorrowedBytesAreSpoilt(t *testing.T) {
 		kept = other.Part(2)
 		b.Close()
 		require.EqualValues(t, 0xa5, kept[7], name)
-		_, err = drain(t, c, []ID{{0, 3}, {0, 4}})
+		_, err = drain(t, c, []ID{{0, 0, 3}, {0, 0, 4}})
 		require.NoError(t, err, "the resident bytes are whole")
 	}
 }

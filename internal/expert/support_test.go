@@ -64,15 +64,15 @@ func testLayout() Layout {
 			continue
 		}
 		base0 := int64(layer)*7_000_000 + 33
-		pool := func(first, count int, size, off int64) Pool {
+		pool := func(first, count, size, off int64) Pool {
 			p := Pool{First: first, Count: count}
 			for i := range int64(3) {
-				p.Parts = append(p.Parts, base.Range{Object: object, Off: base0 + off + i*1_000_000, Len: size * int64(count)})
+				p.Parts = append(p.Parts, base.Range{Object: object, Off: base0 + off + i*1_000_000, Len: size * count})
 				p.Sizes = append(p.Sizes, size)
 			}
 			return p
 		}
-		l[layer] = []Pool{pool(0, 8, 5000, 0), pool(8, 4, 9001, 4_000_000)}
+		l[layer].Pools = []Pool{pool(0, 8, 5000, 0), pool(8, 4, 9001, 4_000_000)}
 	}
 	return l
 }
@@ -138,7 +138,7 @@ func drain(t testing.TB, c *Cache, ids []ID) (map[ID]bool, error) {
 func draw(r *rand.Rand, n int) (ids []ID) {
 	layer := layersWithExperts[r.IntN(len(layersWithExperts))]
 	for _, i := range r.Perm(12)[:n] {
-		ids = append(ids, ID{layer, int32(i)})
+		ids = append(ids, ID{layer, 0, int64(i)})
 	}
 	return ids
 }

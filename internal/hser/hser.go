@@ -99,8 +99,9 @@ type GroupChoice struct {
 
 // Choice is an expert chosen for a row. Index is canonical.
 type Choice struct {
-	Index, Tier, Group int32
-	Weight             float32
+	Index       int64
+	Tier, Group int32
+	Weight      float32
 }
 
 // Level is a level of the hierarchy.

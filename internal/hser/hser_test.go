@@ -37,8 +37,8 @@ func randomLogits(r *rand.Rand, n int) []float32 {
 	return x
 }
 
-func indices(chosen []Choice) []int32 {
-	var out []int32
+func indices(chosen []Choice) []int64 {
+	var out []int64
 	for _, c := range chosen {
 		out = append(out, c.Index)
 	}

@@ -12,7 +12,7 @@ import (
 func TestJointTakesTheBestAndNormalises(t *testing.T) {
 	c, set := flat(5, 2)
 	got := mustJoint(t, c, []float32{1, 5, 3, 4, 2}, nil, set, Key{})
-	require.Equal(t, []int32{1, 3}, indices(got), "ascending, whatever the scores' order")
+	require.Equal(t, []int64{1, 3}, indices(got), "ascending, whatever the scores' order")
 	e := math.Exp(-1)
 	require.InDelta(t, 1/(1+e), float64(got[0].Weight), 1e-6)
 	require.InDelta(t, e/(1+e), float64(got[1].Weight), 1e-6)
@@ -69,8 +69,8 @@ func TestForbiddenExpertsAreNotThere(t *testing.T) {
 				}
 				require.Equal(t, index, got[i].Index)
 				require.Equal(t, want[i].Weight, got[i].Weight)
-				require.Equal(t, got[i].Index/8, got[i].Tier)
-				require.Equal(t, got[i].Index%8/4, got[i].Group)
+				require.EqualValues(t, got[i].Index/8, got[i].Tier)
+				require.EqualValues(t, got[i].Index%8/4, got[i].Group)
 			}
 		}
 	}
@@ -107,7 +107,7 @@ func TestGroupLimit(t *testing.T) {
 	bias := []float32{0, 0, 0, 0, 1, 1, 0, 0}
 	got := mustJoint(t, c, logits, bias, set, Key{})
 	// The groups score 0.95, 1.46, 3.0 and 1.0: 1 and 2 stay.
-	require.Equal(t, []int32{2, 4, 5}, indices(got))
+	require.Equal(t, []int64{2, 4, 5}, indices(got))
 	sum := 0.0
 	for _, choice := range got {
 		sum += float64(choice.Weight)
@@ -116,7 +116,7 @@ func TestGroupLimit(t *testing.T) {
 	require.InDelta(t, 2.5*0.731059/(0.731059+0.5+0.5), float64(got[0].Weight), 1e-5)
 	// By the best score alone, as in DeepSeek-V2, groups 0 and 3 stay.
 	c.Score = Softmax
-	require.Equal(t, []int32{0, 6, 7}, indices(mustJoint(t, c, logits, nil, set, Key{})))
+	require.Equal(t, []int64{0, 6, 7}, indices(mustJoint(t, c, logits, nil, set, Key{})))
 }
 
 // TestVanishingSigmoidsHaveAFloor: weights stay finite, and small.
@@ -142,7 +142,7 @@ func TestInfiniteScores(t *testing.T) {
 	require.Equal(t, []Choice{{Index: 0, Weight: 0.5}, {Index: 1, Weight: 0.5}}, got)
 	c.Score = Sigmoid
 	got = mustJoint(t, c, []float32{0, 3, -inf, inf, 9, 1}, nil, set, Key{})
-	require.Equal(t, []int32{3, 4}, indices(got))
+	require.Equal(t, []int64{3, 4}, indices(got))
 	require.InDelta(t, 0.5, float64(got[0].Weight), 1e-3)
 }
 
@@ -151,7 +151,7 @@ func TestInfiniteScores(t *testing.T) {
 func TestLogitsSelectBeforeTheyAreRounded(t *testing.T) {
 	c, set := flat(3, 1)
 	low, high := float32(-110), float32(-105)
-	require.Equal(t, []int32{2}, indices(mustJoint(t, c, []float32{low, low, high}, nil, set, Key{})))
+	require.Equal(t, []int64{2}, indices(mustJoint(t, c, []float32{low, low, high}, nil, set, Key{})))
 	c.Normalize = false
 	set.KExpert = 2
 	got := mustJoint(t, c, []float32{low, 40, high}, nil, set, Key{})

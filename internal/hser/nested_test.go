@@ -47,7 +47,7 @@ func TestNestedAgainstFloat64(t *testing.T) {
 	for range 300 {
 		h := randomHeads(rnd, c)
 		got := mustRoute(t, h, c, set, Key{})
-		want, sum := map[int32]float64{}, 0.0
+		want, sum := map[int64]float64{}, 0.0
 		pt := softmax64(h.tiers)
 		for _, a := range best64(pt, set.KTier) {
 			pg := softmax64(h.groups[a])
@@ -55,7 +55,7 @@ func TestNestedAgainstFloat64(t *testing.T) {
 				pe := softmax64(h.expert[a][g])
 				for _, e := range best64(pe, set.KExpert) {
 					w := pt[a] * pg[g] * pe[e]
-					want[int32(c.Tiers[a].First+g*c.Tiers[a].Experts+e)] = w
+					want[int64(c.Tiers[a].First+g*c.Tiers[a].Experts+e)] = w
 					sum += w
 				}
 			}

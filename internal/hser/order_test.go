@@ -10,8 +10,8 @@ import (
 
 func TestTiesGoToTheLowerIndex(t *testing.T) {
 	c, set := flat(6, 2)
-	require.Equal(t, []int32{1, 2}, indices(mustJoint(t, c, []float32{0, 1, 1, 1, 1, 0}, nil, set, Key{})))
-	require.Equal(t, []int32{2, 4}, indices(mustJoint(t, c, []float32{0, 1, 1, 1, 1, 0}, []float32{0, 0, 1, 0, 1, 0}, set, Key{})))
+	require.Equal(t, []int64{1, 2}, indices(mustJoint(t, c, []float32{0, 1, 1, 1, 1, 0}, nil, set, Key{})))
+	require.Equal(t, []int64{2, 4}, indices(mustJoint(t, c, []float32{0, 1, 1, 1, 1, 0}, []float32{0, 0, 1, 0, 1, 0}, set, Key{})))
 }
 
 // TestRoutingSeedMovesTiesAndNothingElse compares seeded with unseeded

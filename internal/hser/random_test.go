@@ -51,7 +51,7 @@ func TestRandomRoutingIsFair(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(6, 6))
 	n, full := native()
 	h := randomHeads(rnd, n)
-	count := map[int32]int{}
+	count := map[int64]int{}
 	const draws = 4000 // at least 300 of each expert expected: 5 standard deviations are 0.25
 	for i := range draws {
 		for _, a := range mustRoute(t, h, n, full, Key{Seed: uint64(i/1000) * 0x9e3779b97f4a7c15, Position: i % 100, Layer: i / 100 % 10, Random: true}) {
@@ -62,10 +62,10 @@ func TestRandomRoutingIsFair(t *testing.T) {
 		tt := &n.Tiers[tier]
 		sum := 0
 		for i := range tt.size() {
-			sum += count[int32(tt.First+i)]
+			sum += count[int64(tt.First+i)]
 		}
 		for i := range tt.size() {
-			share := float64(count[int32(tt.First+i)]) * float64(tt.size()) / float64(sum)
+			share := float64(count[int64(tt.First+i)]) * float64(tt.size()) / float64(sum)
 			require.InDelta(t, 1, share, 0.25, "tier %d, expert %d", tier, i)
 		}
 	}

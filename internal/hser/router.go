@@ -71,9 +71,9 @@ func (r *Router) Experts(c *Config, dst []Choice, group GroupChoice, logits []fl
 	r.allow(0, len(logits))
 	parent := uint64(group.Tier)<<32 | uint64(group.Group) //nolint:gosec // two indices
 	chosen, err := r.choose(c, logits, set.KExpert, order{key: key, level: LevelExpert, parent: parent})
-	first := int32(tier.First) + group.Group*int32(tier.Experts) //nolint:gosec // an index, see Config.Validate
+	first := int64(tier.First) + int64(group.Group)*int64(tier.Experts)
 	for _, a := range chosen {
-		dst = append(dst, Choice{Index: first + a.id, Tier: group.Tier, Group: group.Group, Weight: float32(group.P * a.p)})
+		dst = append(dst, Choice{Index: first + int64(a.id), Tier: group.Tier, Group: group.Group, Weight: float32(group.P * a.p)})
 	}
 	return dst, err
 }
@@ -130,7 +130,7 @@ func (r *Router) Joint(c *Config, dst []Choice, logits, bias []float32, set *Tie
 	begin := len(dst)
 	for _, a := range o.top(r.candidates, k) {
 		t, g := c.place(a.id)
-		dst = append(dst, Choice{Index: a.id, Tier: t, Group: g, Weight: a.p})
+		dst = append(dst, Choice{Index: int64(a.id), Tier: t, Group: g, Weight: a.p})
 	}
 	r.Finish(c, dst[begin:])
 	return dst, nil

@@ -125,7 +125,7 @@ func (c *Config) Validate() error {
 	end := 0
 	for i := range c.Tiers {
 		t := &c.Tiers[i]
-		if t.Groups < 1 || t.Experts < 1 || t.Groups > math.MaxInt32/t.Experts || t.First > math.MaxInt32-t.size() {
+		if t.Groups < 1 || t.Experts < 1 || max(t.Groups, t.Experts) > math.MaxInt32 || t.Groups > c.most()/t.Experts || t.First > c.most()-t.size() {
 			return &ConfigError{What: fmt.Sprintf("tier %q has %d groups of %d experts from index %d: out of range", t.Name, t.Groups, t.Experts, t.First)}
 		}
 		if t.First < end {
@@ -140,6 +140,15 @@ func (c *Config) Validate() error {
 		return c.validateLimit(end)
 	}
 	return nil
+}
+
+// most is how many experts a layer may have. A joint choice is among all of
+// them, whose numbers it keeps in 31 bits; a nested one never lists them.
+func (c *Config) most() int {
+	if c.Mode == Joint {
+		return math.MaxInt32
+	}
+	return math.MaxInt
 }
 
 // validateLimit checks the groups that a flat model's experts are divided into.

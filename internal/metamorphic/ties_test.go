@@ -74,7 +74,7 @@ func TestRoutingSeedMovesTies(t *testing.T) {
 	}
 }
 
-func has(chosen []hser.Choice, index int32) bool {
+func has(chosen []hser.Choice, index int64) bool {
 	for _, c := range chosen {
 		if c.Index == index {
 			return true

@@ -10,13 +10,13 @@ import (
 func (m *Model) Layout(where func(tensor string) base.Range) expert.Layout {
 	l := make(expert.Layout, len(m.Experts))
 	for i, pools := range m.Experts {
-		for _, p := range pools {
-			q := expert.Pool{First: p.First, Count: p.Count}
+		for tier, p := range pools {
+			q := expert.Pool{First: int64(p.First), Count: int64(p.Count), Tier: tier}
 			for part := range block.Parts {
 				q.Parts = append(q.Parts, where(p.Slabs[part].Name))
 				q.Sizes = append(q.Sizes, p.Slabs[part].Size)
 			}
-			l[i] = append(l[i], q)
+			l[i].Pools = append(l[i].Pools, q)
 		}
 	}
 	return l

@@ -148,12 +148,13 @@ func TestNativeRefuses(t *testing.T) {
 	}
 }
 
-// TestNativeIndicesFit: canonical indices are 32-bit numbers.
-func TestNativeIndicesFit(t *testing.T) {
+// TestNativeExpertsAreThere: a file may name any number of experts, and has to
+// hold the tensors of them.
+func TestNativeExpertsAreThere(t *testing.T) {
 	_, err := nativeWith(t, nativeFile(t), map[string]any{
-		"lite.tier.group_count": repeated(uint32(64), 3), "lite.tier.expert_count": repeated(uint32(1<<24), 3),
+		"lite.tier.group_count": repeated(uint32(1<<24), 3), "lite.tier.expert_count": repeated(uint32(1<<24), 3),
 	})
-	require.EqualError(t, err, `lite: routing: tier "s" has 64 groups of 16777216 experts from index 1073741824: out of range`)
+	require.EqualError(t, err, "lite: tensor blk.0.tier.0.ffn_group_inp.weight has the shape [64 2], want [64 16777216]")
 }
 
 // TestNativeDefaults: keys that may be absent.

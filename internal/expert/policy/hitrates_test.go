@@ -60,7 +60,7 @@ func route(kind string, tokens int) trace {
 			for range used {
 				e := draw(r, &w)
 				w[e], last[l][e] = 0, true
-				keys = append(keys, Key{int32(l), int32(e)})
+				keys = append(keys, Key{int32(l), 0, int64(e)})
 			}
 			t = append(t, keys)
 		}
@@ -196,8 +196,8 @@ func BenchmarkChurn(b *testing.B) {
 	} {
 		b.Run("policy="+name, func(b *testing.B) {
 			p := create()
-			for i := range int32(512) {
-				p.Insert(Key{0, i}, 0)
+			for i := range int64(512) {
+				p.Insert(Key{0, 0, i}, 0)
 			}
 			free := func(Key) bool { return true }
 			b.ReportAllocs()

@@ -30,12 +30,25 @@
 // passed is needed last) gained less than one percent and is not done.
 package policy
 
-// Key names an expert to a policy.
-type Key struct{ Layer, Index int32 }
+// Kind is what an Index counts within a layer.
+type Kind uint8
+
+// Key names an expert, or another thing that is leased, to a policy.
+type Key struct {
+	Layer int32
+	Kind  Kind
+	Index int64
+}
 
 // before orders keys, so that ties are decided alike in every run.
 func (k Key) before(o Key) bool {
-	return k.Layer < o.Layer || k.Layer == o.Layer && k.Index < o.Index
+	switch {
+	case k.Layer != o.Layer:
+		return k.Layer < o.Layer
+	case k.Kind != o.Kind:
+		return k.Kind < o.Kind
+	}
+	return k.Index < o.Index
 }
 
 // Policy orders the resident experts. It is used by one goroutine at a time.

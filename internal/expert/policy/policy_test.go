@@ -121,7 +121,7 @@ func FuzzPolicies(f *testing.F) {
 			held := map[Key]bool{}
 			free := func(k Key) bool { return !held[k] }
 			for step, op := range ops[:min(len(ops), 300)] {
-				k := Key{int32(op >> 3 & 3), int32(op & 7)}
+				k := Key{int32(op >> 3 & 3), 0, int64(op & 7)}
 				step := uint64(step / 2)
 				switch {
 				case op < 0x80 && !m.resident[k]:
@@ -165,7 +165,7 @@ func compareVictims(t *testing.T, p Policy, m *naive, free func(Key) bool) {
 // TestLRFUForgets holds that what left is remembered, and not without end.
 func TestLRFUForgets(t *testing.T) {
 	l := NewLRFU(1 << 40)
-	id := func(i int) Key { return Key{Index: int32(i)} }
+	id := func(i int) Key { return Key{Index: int64(i)} }
 	visit := func(i int) { l.Insert(id(i), 0); l.Remove(id(i)) }
 	for range 3 {
 		visit(0)

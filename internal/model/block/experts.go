@@ -179,14 +179,17 @@ func (s Slab) of(data []byte) linear.Matrix {
 }
 
 // poolOf returns the pool that holds the expert of that index. There are as
-// many pools as tiers: a handful.
+// many pools as tiers.
 func poolOf(pools []Pool, index int) *Pool {
-	for i := range pools {
-		if p := &pools[i]; index < p.First+p.Count {
-			return p
+	lo, hi := 0, len(pools)-1
+	for lo < hi {
+		if mid := int(uint(lo+hi) >> 1); pools[mid].First+pools[mid].Count <= index {
+			lo = mid + 1
+		} else {
+			hi = mid
 		}
 	}
-	return &pools[len(pools)-1]
+	return &pools[lo]
 }
 
 // combineTask adds each row's expert outputs in the model's order (rule 8).

@@ -41,7 +41,7 @@ func network(t *testing.T, gate, up, down linear.Matrix, x []float32) []float32 
 }
 
 // expertOf is the network of one expert, read from the file.
-func (b *bench) expertOf(t *testing.T, layer int, index int32, x []float32) []float32 {
+func (b *bench) expertOf(t *testing.T, layer int, index int64, x []float32) []float32 {
 	t.Helper()
 	for _, p := range b.m.Experts[layer] {
 		at := int(index) - p.First
