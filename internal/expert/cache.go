@@ -24,6 +24,9 @@ type Options struct {
 	// Depth is how many reads are in flight at most; 0 means 8, which
 	// saturates the disks measured.
 	Depth int
+	// Guesses is how many experts that hints named may be resident, or on their
+	// way, before a batch asks for them; 0 means 8.
+	Guesses int
 	// Policy decides what leaves; nil means an LRFU whose half-life is 16
 	// tokens (package policy says why).
 	Policy policy.Policy
@@ -48,14 +51,18 @@ func (e *BudgetError) Error() string {
 // Cache is a Store that keeps the experts that its policy favours within a
 // budget, and reads the others from a rung.
 type Cache struct {
-	rung     rung.Rung
-	view     rung.Viewer // when the bytes are in memory already
-	layout   Layout
-	align    int64
-	depth    int
-	budget   int64
-	clock    func() time.Duration
-	unpinned func(policy.Key) bool // made once: a closure for each eviction would be garbage
+	rung    rung.Rung
+	view    rung.Viewer // when the bytes are in memory already
+	layout  Layout
+	align   int64
+	depth   int
+	guesses int
+	piece   int64 // most bytes of a read of a guess
+	budget  int64
+	clock   func() time.Duration
+	// What may be evicted, for a demand and for a guess; made once: a closure
+	// for each eviction would be garbage.
+	unpinned, unhinted func(policy.Key) bool
 
 	// wake has a token when something has changed that Next may wait for.
 	wake    chan struct{}
@@ -73,17 +80,19 @@ type Cache struct {
 		policy   policy.Policy // orders the resident ones
 		slots    slots
 		demands  queue
-		guesses  queue
 		reading  int // experts being read because a batch asked
-		guessing int // experts being read because of a hint
 		hints    []ID
-		hinted   int // hints[:hinted] are done with
-		guessed  int // reads under way that were guesses
+		hinted   int      // hints[:hinted] are done with
+		guesses  []*entry // with a place because of a hint, oldest first
+		guessed  int64    // bytes of their slots
+		guessing int      // reads under way that were begun for a hint
 	}
 
 	hits, misses, evictions, reads, waits atomic.Uint64
-	missed                                atomic.Int64 // bytes of the misses
-	readBytes, resident, waited           atomic.Int64
+	begun, right, wrong                   atomic.Uint64 // guesses
+	missed                                atomic.Int64  // bytes of the misses
+	readBytes, guessBytes                 atomic.Int64
+	resident, waited                      atomic.Int64
 }
 
 // entry is an expert that is asked for, being read, or resident.
@@ -100,7 +109,8 @@ type entry struct {
 	place int      // in the batch's held leases
 	left  int      // reads that are not finished
 	err   error    // of the first read that failed
-	guess bool     // a hint asked for it, and no batch so far
+	guess bool     // a hint named it, and no batch has asked so far
+	rest  []job    // of a guess: what is not being read yet; counted in left
 }
 
 // New returns a cache. The error is a *LayoutError, or a *BudgetError when the
@@ -111,10 +121,13 @@ func New(opt Options) (*Cache, error) {
 	}
 	c := &Cache{
 		rung: opt.Rung, layout: opt.Layout, align: int64(opt.Rung.Align()),
-		depth: opt.Depth, budget: int64(opt.Budget), clock: opt.Clock, wake: make(chan struct{}, 1),
+		depth: opt.Depth, guesses: opt.Guesses, piece: guessPiece, budget: int64(opt.Budget), clock: opt.Clock, wake: make(chan struct{}, 1),
 	}
 	if c.depth <= 0 {
 		c.depth = defaultDepth
+	}
+	if c.guesses <= 0 {
+		c.guesses = defaultGuesses
 	}
 	c.mu.work.L = &c.mu.Mutex
 	c.mu.batch.c = c
@@ -127,6 +140,7 @@ func New(opt Options) (*Cache, error) {
 		c.mu.policy = policy.NewLRFU(defaultTokens * steps(opt.Layout))
 	}
 	c.unpinned = func(k policy.Key) bool { return c.mu.entries[ID(k)].pins == 0 }
+	c.unhinted = func(k policy.Key) bool { return c.unpinned(k) && !c.hinting(ID(k)) }
 	ctx, cancel := context.WithCancel(context.Background())
 	c.cancel = cancel
 	if c.view, _ = opt.Rung.(rung.Viewer); c.view != nil {
@@ -202,6 +216,11 @@ func (c *Cache) ask(b *Batch, id ID) {
 		b.missing = append(b.missing, e)
 	case e.left > 0:
 		c.join(b, e)
+	case e.guess:
+		c.used(e)
+		c.mu.policy.Insert(policy.Key(id), c.mu.step)
+		c.hits.Add(1)
+		b.pin(e)
 	default:
 		c.mu.policy.Touch(policy.Key(id), c.mu.step)
 		c.hits.Add(1)
@@ -235,7 +254,7 @@ func (c *Cache) entry(id ID) *entry {
 	} else {
 		e = &entry{}
 	}
-	*e = entry{id: id, parts: e.parts[:0], lent: e.lent[:0], gen: e.gen}
+	*e = entry{id: id, parts: e.parts[:0], lent: e.lent[:0], rest: e.rest[:0], gen: e.gen}
 	e.pool, e.at = c.layout.find(id)
 	c.mu.entries[id] = e
 	return e
@@ -252,6 +271,7 @@ func (c *Cache) Hint(ids []ID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.mu.hints, c.mu.hinted = append(c.mu.hints[:0], ids...), 0
+	c.rehint()
 	c.mu.work.Signal()
 }
 
@@ -264,6 +284,7 @@ func (c *Cache) Stats() Stats {
 		Hits: c.hits.Load(), Misses: c.misses.Load(), Evictions: c.evictions.Load(), Reads: c.reads.Load(), MissedBytes: c.missed.Load(),
 		ReadBytes: c.readBytes.Load(), Resident: c.resident.Load(), Budget: c.budget, Rung: c.rung.Name(),
 		Slots: count, Waits: c.waits.Load(), WaitTime: time.Duration(c.waited.Load()),
+		Guesses: c.begun.Load(), GuessesUsed: c.right.Load(), GuessesWasted: c.wrong.Load(), GuessBytes: c.guessBytes.Load(),
 	}
 }
 
@@ -294,6 +315,7 @@ func (c *Cache) Close() error {
 		}
 	}
 	clear(c.mu.entries)
+	c.mu.guesses, c.mu.guessed = nil, 0
 	c.resident.Store(0)
 	return errors.Join(append(errs, c.mu.slots.dropSpare())...)
 }

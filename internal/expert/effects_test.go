@@ -24,7 +24,9 @@ import (
 // goroutine has come to rest.
 //
 //	open room=PAGES depth=N   a cache over two layers of experts, E0 to E5 of one
-//	                          page and E6, E7 of two, each of them one read
+//	                          page and E6, E7 of two, each of them one read;
+//	                          guesses=N bounds guesses, and piece reads them in
+//	                          pieces of a page
 //	acquire ID…  hint ID…     as the Store's
 //	next                      Batch.Next, which may wait and return later
 //	release ID  close  shut   of a lease, of the batch, of the store
@@ -129,6 +131,9 @@ func (s *script) run(cmd string, args []string) {
 		st := s.c.Stats()
 		s.tell("hits %d, misses %d, evictions %d, reads %d, resident %s, slots %d",
 			st.Hits, st.Misses, st.Evictions, st.Reads, pages(st.Resident), st.Slots)
+		if st.Guesses > 0 {
+			s.tell("guesses %d, used %d, wasted %d, %s read", st.Guesses, st.GuessesUsed, st.GuessesWasted, pages(st.GuessBytes))
+		}
 	default:
 		s.t.Fatalf("%q?", cmd)
 	}
@@ -136,10 +141,19 @@ func (s *script) run(cmd string, args []string) {
 
 func (s *script) open(args []string) {
 	var room int64
-	var depth int
-	_, err := fmt.Sscanf(strings.Join(args, " "), "room=%d depth=%d", &room, &depth)
+	var depth, guesses int
+	_, err := fmt.Sscanf(strings.Join(args[:2], " "), "room=%d depth=%d", &room, &depth)
 	require.NoError(s.t, err)
 	page := int64(memory.PageSize())
+	piece := int64(0)
+	for _, word := range args[2:] {
+		if word == "piece" {
+			piece = page
+		} else {
+			_, err := fmt.Sscanf(word, "guesses=%d", &guesses)
+			require.NoError(s.t, err)
+		}
+	}
 	obj := base.Object{Name: "disk", Size: 20 * page}
 	var l Layout
 	for layer := range int64(2) {
@@ -152,7 +166,7 @@ func (s *script) open(args []string) {
 		l = append(l, Layer{Pools: []Pool{pool(0, 6, 0, page), pool(6, 2, 6*page, 2*page)}})
 	}
 	s.c, err = New(Options{
-		Rung: told{s, l}, Layout: l, Budget: base.ByteSize(room * page), Depth: depth,
+		Rung: told{s, l}, Layout: l, Budget: base.ByteSize(room * page), Depth: depth, Guesses: guesses,
 		Policy: evicting{policy.NewLRU(), s},
 	})
 	if refused, ok := errors.AsType[*BudgetError](err); ok {
@@ -160,6 +174,9 @@ func (s *script) open(args []string) {
 		return
 	}
 	require.NoError(s.t, err)
+	if piece > 0 {
+		s.c.piece = piece
+	}
 }
 
 // next runs Next on a goroutine of its own and tells what it returns, then or
@@ -228,9 +245,11 @@ func (r told) ReadAt(ctx context.Context, obj base.Object, p []byte, off int64) 
 		for i := range pools {
 			for index := pools[i].First; index < pools[i].First+pools[i].Count; index++ {
 				id := ID{int32(layer), 0, index}
-				if r.l.Range(id, 0) != (base.Range{Object: obj, Off: off, Len: int64(len(p))}) {
+				whole := r.l.Range(id, 0)
+				if off < whole.Off || off >= whole.Off+whole.Len {
 					continue
 				}
+				require.Equal(r.s.t, whole.Object, obj)
 				r.s.tell("read %v, %s from disk", id, pages(int64(len(p))))
 				r.s.mu.Lock()
 				r.s.pending[id.String()] = done

@@ -56,9 +56,10 @@ type Store interface {
 	// release frees the room that the next one waits for.
 	Acquire(ids []ID) *Batch
 	// Hint says that these experts may be asked for soon, and replaces the
-	// last hint. They are read when no demand is waiting or being read, and
-	// while there is room that nothing uses; or not at all. Any goroutine may
-	// call it. ids is borrowed for the call.
+	// last hint; likeliest first. They are read when no demand is waiting or
+	// being read, into few places, in which what was not asked for is the first
+	// to leave; or not at all. Any goroutine may call it. ids is borrowed for
+	// the call.
 	Hint(ids []ID)
 	// Stats returns the counts so far. Any goroutine may call it.
 	Stats() Stats
@@ -79,6 +80,11 @@ type Stats struct {
 	Rung         string // where misses are read from
 	Slots        int    // pieces of memory that experts stand in, spare ones included
 	Waits        uint64 // calls of Next that had to wait for a read
+	// Guesses counts experts that were begun because of a hint. GuessesUsed of
+	// them were asked for, GuessesWasted left before, and the others are still
+	// there. GuessBytes is the part of ReadBytes that was read for hints.
+	Guesses, GuessesUsed, GuessesWasted uint64
+	GuessBytes                          int64
 	// WaitTime is how long they waited together; 0 without Options.Clock.
 	WaitTime time.Duration
 }

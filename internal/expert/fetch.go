@@ -70,20 +70,15 @@ func (c *Cache) pick() (job, bool) {
 	if m.reading > 0 || !m.batch.asked() {
 		return job{}, false
 	}
-	// Half of the readers stay free for the demand that comes next.
-	if m.guessed >= max(1, c.depth/2) {
+	// The other readers stay free for the demand that comes next.
+	if m.guessing >= max(1, min(guessDepth, c.depth/2)) {
 		return job{}, false
 	}
-	if m.guesses.empty() {
-		c.beginHint()
+	j, ok := c.guess()
+	if ok {
+		m.guessing++
 	}
-	if m.guesses.empty() {
-		return job{}, false
-	}
-	j := m.guesses.pop()
-	j.guess = true
-	m.guessed++
-	return j, true
+	return j, ok
 }
 
 // begin makes room for the batch's next missing expert and queues its reads. It
@@ -93,7 +88,7 @@ func (c *Cache) begin(b *Batch) bool {
 		return false
 	}
 	e := b.missing[b.begun]
-	slot, err := c.room(e.pool.slotBytes(int(c.align)), true)
+	slot, err := c.room(e.pool.slotBytes(int(c.align)), (*Cache).evict)
 	if err != nil {
 		b.err = err
 		c.poke()
@@ -105,30 +100,9 @@ func (c *Cache) begin(b *Batch) bool {
 	b.waiting++
 	c.miss(e)
 	c.mu.reading++
-	c.fetch(e, slot, &c.mu.demands)
+	c.fetch(e, slot)
+	c.demand(e)
 	return true
-}
-
-// beginHint does the same for the next hint that is not there yet; but evicts
-// nothing, because what is resident was used, and a hint is a guess.
-func (c *Cache) beginHint() {
-	for m := &c.mu; m.hinted < len(m.hints); {
-		id := m.hints[m.hinted]
-		m.hinted++
-		if m.entries[id] != nil || c.view != nil {
-			continue
-		}
-		slot, err := c.room(c.layout.pool(id).slotBytes(int(c.align)), false)
-		if err != nil || slot == nil {
-			m.hinted = len(m.hints) // a demand reports the error, if it is one
-			return
-		}
-		e := c.entry(id)
-		e.guess = true
-		m.guessing++
-		c.fetch(e, slot, &m.guesses)
-		return
-	}
 }
 
 // miss counts a lease that had to wait for its bytes.
@@ -145,21 +119,23 @@ func (c *Cache) join(b *Batch, e *entry) {
 	if !e.guess {
 		return
 	}
-	e.guess = false
-	c.mu.guessing--
+	c.used(e)
 	c.mu.reading++
-	for n := len(c.mu.guesses.jobs) - c.mu.guesses.head; n > 0; n-- {
-		if j := c.mu.guesses.pop(); j.e == e {
-			c.mu.demands.push(j)
-		} else {
-			c.mu.guesses.push(j)
-		}
-	}
+	c.demand(e)
 }
 
-// fetch queues the reads of an expert into its slot. Parts that adjoin in the
+// demand queues what is left to read of an expert.
+func (c *Cache) demand(e *entry) {
+	for _, j := range e.rest {
+		c.mu.demands.push(j)
+	}
+	clear(e.rest) // a slot must not look used because an entry remembers it
+	e.rest = e.rest[:0]
+}
+
+// fetch lays out the reads of an expert into its slot. Parts that adjoin in the
 // object are one read.
-func (c *Cache) fetch(e *entry, slot []byte, q *queue) {
+func (c *Cache) fetch(e *entry, slot []byte) {
 	e.slot = slot
 	at := int64(0)
 	for i := 0; i < len(e.pool.Parts); {
@@ -176,25 +152,31 @@ func (c *Cache) fetch(e *entry, slot []byte, q *queue) {
 			n += r.Len
 		}
 		span := round(lead+n, c.align)
-		q.push(job{e: e, obj: first.Object, p: slot[at : at+span : at+span], off: first.Off - lead})
+		e.rest = append(e.rest, job{e: e, obj: first.Object, p: slot[at : at+span : at+span], off: first.Off - lead})
 		at = round(at+span, rung.LineSize)
 		e.left++
 	}
 }
 
-// room returns a slot of that size within the budget, or nil.
-func (c *Cache) room(size int64, evict bool) ([]byte, error) {
+// room returns a slot of that size within the budget, or nil when evict makes
+// no room either.
+func (c *Cache) room(size int64, evict func(*Cache) bool) ([]byte, error) {
 	for {
 		slot, err := c.mu.slots.take(size)
-		if slot != nil || err != nil || !evict || !c.evict() {
+		if slot != nil || err != nil || !evict(c) {
 			return slot, err
 		}
 	}
 }
 
-// evict drops the expert that the policy names, and says whether there is one.
-func (c *Cache) evict() bool {
-	k, ok := c.mu.policy.Victim(c.unpinned)
+// evict drops a guess, or else the expert that the policy names, and says
+// whether there is one.
+func (c *Cache) evict() bool { return c.evictGuess(false) || c.evictUsed(c.unpinned) }
+
+// evictUsed drops the expert that the policy names among those that free
+// accepts, and says whether there is one.
+func (c *Cache) evictUsed(free func(policy.Key) bool) bool {
+	k, ok := c.mu.policy.Victim(free)
 	if !ok {
 		return false
 	}
@@ -217,22 +199,26 @@ func (c *Cache) drop(e *entry) {
 func (c *Cache) finish(j job, err error) {
 	e := j.e
 	if j.guess {
-		c.mu.guessed--
+		c.mu.guessing--
 	}
 	if err == nil {
 		c.reads.Add(1)
 		c.readBytes.Add(int64(len(j.p)))
+		if j.guess {
+			c.guessBytes.Add(int64(len(j.p)))
+		}
 	} else if e.err == nil {
 		e.err = err
 	}
-	if e.left--; e.left > 0 {
+	e.left--
+	if e.guess {
+		c.finishGuess(e)
 		return
 	}
-	if e.guess {
-		c.mu.guessing--
-	} else {
-		c.mu.reading--
+	if e.left > 0 {
+		return
 	}
+	c.mu.reading--
 	c.poke()
 	b := &c.mu.batch
 	wanted := b.open && e.step == c.mu.step
@@ -246,7 +232,6 @@ func (c *Cache) finish(j job, err error) {
 		c.drop(e)
 		return
 	}
-	e.guess = false
 	c.resident.Add(int64(len(e.slot)))
 	c.mu.policy.Insert(policy.Key(e.id), c.mu.step)
 	if wanted {

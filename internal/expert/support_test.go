@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 	"testing"
 
@@ -87,6 +88,9 @@ func open(t *testing.T, opt Options) *Cache {
 	before := memory.InUse()
 	c, err := New(opt)
 	require.NoError(t, err)
+	c.mu.Lock()
+	c.piece = 4096 // the experts of the tests are small
+	c.mu.Unlock()
 	t.Cleanup(func() {
 		require.NoError(t, c.Close())
 		require.Equal(t, before, memory.InUse(), "memory is lost")
@@ -149,6 +153,7 @@ func verify(t testing.TB, c *Cache) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	used, resident, count, reading := int64(0), int64(0), 0, 0
+	guesses, guessed := 0, int64(0)
 	for id, e := range c.mu.entries {
 		require.Equal(t, id, e.id)
 		require.GreaterOrEqual(t, e.pins, 0)
@@ -156,7 +161,18 @@ func verify(t testing.TB, c *Cache) {
 		if e.slot != nil {
 			count++
 		}
+		require.Equal(t, e.guess, slices.Contains(c.mu.guesses, e))
+		if e.guess {
+			guesses++
+			guessed += int64(len(e.slot))
+			require.Zero(t, e.pins)
+			require.NotNil(t, e.slot)
+			require.True(t, !e.idle() || e.left == 0 || c.hinting(id), "%v is in part there, and no hint names it", id)
+		} else {
+			require.Empty(t, e.rest)
+		}
 		switch {
+		case e.guess && e.left > 0:
 		case e.left > 0:
 			reading++
 		case e.slot != nil:
@@ -175,5 +191,9 @@ func verify(t testing.TB, c *Cache) {
 	require.Equal(t, c.mu.slots.count, count)
 	require.LessOrEqual(t, used, c.budget)
 	require.Equal(t, resident, c.resident.Load())
-	require.Equal(t, c.mu.reading+c.mu.guessing, reading)
+	require.Equal(t, c.mu.reading, reading)
+	require.Len(t, c.mu.guesses, guesses)
+	require.LessOrEqual(t, guesses, c.guesses)
+	require.Equal(t, c.mu.guessed, guessed)
+	require.Equal(t, c.begun.Load(), c.right.Load()+c.wrong.Load()+uint64(guesses))
 }
