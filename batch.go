@@ -66,9 +66,9 @@ func (b *Batch) Tokens() iter.Seq2[int, Token] {
 			}
 			return
 		}
-		before := b.m.store.Stats()
+		before := b.m.counts()
 		b.run(yield)
-		b.stats.since(before, b.m.store.Stats())
+		b.stats.since(before, b.m.counts())
 		for _, g := range b.gens {
 			g.used = true
 			b.add(g)

@@ -4,6 +4,7 @@ import (
 	"math"
 	"runtime/debug"
 
+	"github.com/lite-llm/lite/internal/engine"
 	"github.com/lite-llm/lite/internal/kv"
 	"github.com/lite-llm/lite/internal/memory"
 	"github.com/lite-llm/lite/internal/model"
@@ -87,9 +88,11 @@ func (m *Model) divide(needs *model.Model) error {
 func (m *Model) demand(needs *model.Model) demand {
 	layout, align := needs.Layout(m.w.Where), vfs.DirectAlign
 	d := demand{
-		page:    kv.NewLayout(m.opt.elem, needs.KVShapes()).PageMemory(memory.PageSize()),
-		scratch: func(rows int) int64 { return needs.Scratch(rows, m.opt.Threads) },
-		trunk:   widened(needs),
+		page: kv.NewLayout(m.opt.elem, needs.KVShapes()).PageMemory(memory.PageSize()),
+		scratch: func(rows int) int64 {
+			return needs.Scratch(rows, m.opt.Threads) + engine.AheadScratch(needs, m.opt.prefetch)
+		},
+		trunk: widened(needs),
 	}
 	if m.path == tiny.Name { // its bytes are part of the program
 		d.process = int64(len(tiny.GGUF))

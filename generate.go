@@ -63,7 +63,7 @@ type Generation struct {
 	stop   Stop
 	err    error
 	stats  Stats
-	before expert.Stats
+	before counts
 }
 
 // Generate answers a request in a context of its own. Nothing is computed
@@ -134,7 +134,7 @@ func (g *Generation) Tokens() iter.Seq[Token] {
 		if g.own { // before another generation takes its turn, which needs the room
 			defer g.s.Close()
 		}
-		g.before = g.s.m.store.Stats()
+		g.before = g.s.m.counts()
 		if err := g.run(yield); err != nil {
 			g.fail(err)
 		}
@@ -305,11 +305,26 @@ func (g *Generation) release(text string, all bool) string {
 func (g *Generation) finish() {
 	g.stats.GeneratedTokens = len(g.tokens)
 	g.stats.ActiveParamsBound = g.s.m.m.Bound(g.set).PActive
-	g.stats.since(g.before, g.s.m.store.Stats())
+	g.stats.since(g.before, g.s.m.counts())
+}
+
+// counts are those of the store and of what was predicted for it.
+type counts struct {
+	expert.Stats
+	predicted, right uint64
+}
+
+func (m *Model) counts() counts {
+	c := counts{Stats: m.store.Stats()}
+	c.predicted, c.right = m.eng.Accuracy()
+	return c
 }
 
 // since notes what the experts' store did in the meantime.
-func (st *Stats) since(before, now expert.Stats) {
+func (st *Stats) since(before, now counts) {
+	st.PredictedExperts, st.PredictedRight = now.predicted-before.predicted, now.right-before.right
+	st.GuessedExperts, st.GuessedBytes = now.Guesses-before.Guesses, now.GuessBytes-before.GuessBytes
+	st.GuessesUsed, st.GuessesWasted = now.GuessesUsed-before.GuessesUsed, now.GuessesWasted-before.GuessesWasted
 	st.PeakRSSBytes = memory.PeakRSS()
 	st.ReadBytes = map[string]int64{now.Rung: now.ReadBytes - before.ReadBytes}
 	st.MissedBytes = now.MissedBytes - before.MissedBytes

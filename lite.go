@@ -22,6 +22,7 @@ import (
 	"github.com/lite-llm/lite/internal/base"
 	"github.com/lite-llm/lite/internal/engine"
 	"github.com/lite-llm/lite/internal/expert"
+	"github.com/lite-llm/lite/internal/expert/prefetch"
 	"github.com/lite-llm/lite/internal/hser"
 	"github.com/lite-llm/lite/internal/kv"
 	"github.com/lite-llm/lite/internal/memory"
@@ -136,7 +137,7 @@ func (m *Model) load(needs *model.Model) error {
 		seed = *m.opt.RoutingSeed
 	}
 	m.eng = engine.New(m.m, m.store, engine.Options{
-		Kernels: m.opt.kernels, Threads: m.plan.Threads, RoutingSeed: seed,
+		Kernels: m.opt.kernels, Threads: m.plan.Threads, RoutingSeed: seed, Prefetch: m.prefetch(),
 		Routed: func(layer int, row engine.Row, chosen []hser.Choice) {
 			if m.routed != nil {
 				m.routed(layer, row, chosen)
@@ -144,6 +145,14 @@ func (m *Model) load(needs *model.Model) error {
 		},
 	})
 	return nil
+}
+
+// prefetch is how experts are guessed: not at all where they all stay in memory.
+func (m *Model) prefetch() prefetch.Kind {
+	if m.plan.Experts >= m.plan.AllExperts {
+		return prefetch.Off
+	}
+	return m.opt.prefetch
 }
 
 func (m *Model) openRung() (rung.Rung, error) {

@@ -5,6 +5,7 @@ import (
 	"runtime"
 
 	"github.com/lite-llm/lite/internal/base"
+	"github.com/lite-llm/lite/internal/expert/prefetch"
 	"github.com/lite-llm/lite/internal/kernel"
 	"github.com/lite-llm/lite/internal/kernel/attn"
 	"github.com/lite-llm/lite/internal/vfs"
@@ -43,6 +44,10 @@ type Options struct {
 	// ReadDepth is how many reads of experts are in flight at most; 0 is the
 	// fewest that are fastest, measured when the model is opened.
 	ReadDepth int
+	// Prefetch is how the experts of the next layer are guessed, so that they
+	// are read while the disk would be idle: "off" (the default), "next" or
+	// "transitions".
+	Prefetch string
 
 	fs vfs.FS // of the model's path; nil is the system's
 }
@@ -63,6 +68,7 @@ type settled struct {
 	kernels      kernel.Impl
 	elem         attn.Elem
 	threadsAsked bool
+	prefetch     prefetch.Kind
 }
 
 // OptionError says that an option cannot be used.
@@ -105,6 +111,12 @@ func (o Options) settle() (settled, error) {
 	}
 	var err error
 	if s.elem, err = attn.ParseElem(s.KV); err != nil {
+		return s, &OptionError{What: err.Error()}
+	}
+	if s.Prefetch == "" {
+		s.Prefetch = prefetch.Off.String()
+	}
+	if s.prefetch, err = prefetch.ParseKind(s.Prefetch); err != nil {
 		return s, &OptionError{What: err.Error()}
 	}
 	if o.Kernels == "" {

@@ -132,4 +132,15 @@ type Stats struct {
 	ExpertEvictions uint64 `json:"expert_evictions"`
 	// ResidentExpertBytes is what experts take in memory at the end, in bytes.
 	ResidentExpertBytes int64 `json:"resident_expert_bytes"`
+	// PredictedExperts counts what Options.Prefetch predicted of next layers,
+	// whether or not it had to be read, and PredictedRight those that were asked
+	// for. GuessedExperts of them were begun to be read; GuessesUsed were asked
+	// for, GuessesWasted left before. GuessedBytes is the part of ReadBytes that
+	// was read for them, in bytes.
+	PredictedExperts uint64 `json:"predicted_experts"`
+	PredictedRight   uint64 `json:"predicted_right"`
+	GuessedExperts   uint64 `json:"guessed_experts"`
+	GuessesUsed      uint64 `json:"guesses_used"`
+	GuessesWasted    uint64 `json:"guesses_wasted"`
+	GuessedBytes     int64  `json:"guessed_bytes"`
 }

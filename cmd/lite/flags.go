@@ -22,6 +22,7 @@ type modelFlags struct {
 	kv          string
 	read        string
 	readDepth   int
+	prefetch    string
 	routingSeed uint64
 	json        bool
 	cmd         *cobra.Command
@@ -37,13 +38,14 @@ func (f *modelFlags) add(cmd *cobra.Command) {
 	fl.StringVar(&f.kv, "kv", "f16", "`TYPE` of stored keys and values: f16, bf16 or f32")
 	fl.StringVar(&f.read, "read", "auto", "`HOW` experts are read: auto, direct (past the page cache) or buffered")
 	fl.IntVar(&f.readDepth, "read-depth", 0, "at most `N` reads of experts in flight (default: the fewest that are fastest, measured at start)")
+	fl.StringVar(&f.prefetch, "prefetch", "off", "`HOW` the next layer's experts are guessed and read ahead: off, next (its router is asked) or transitions (what followed before)")
 	fl.Uint64Var(&f.routingSeed, "routing-seed", 0, "`SEED` of the order of equal routing scores (default: the model's)")
 	fl.BoolVar(&f.json, "json", false, "print JSON")
 }
 
 // options are what the flags say.
 func (f *modelFlags) options() (lite.Options, error) {
-	o := lite.Options{Threads: f.threads, Context: f.context, Chunk: f.chunk, KV: f.kv, ReadDepth: f.readDepth}
+	o := lite.Options{Threads: f.threads, Context: f.context, Chunk: f.chunk, KV: f.kv, ReadDepth: f.readDepth, Prefetch: f.prefetch}
 	if f.memory != "" {
 		n, err := lite.ParseSize(f.memory)
 		if err == nil && n == 0 {

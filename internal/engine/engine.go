@@ -10,6 +10,7 @@ import (
 	"runtime"
 
 	"github.com/lite-llm/lite/internal/expert"
+	"github.com/lite-llm/lite/internal/expert/prefetch"
 	"github.com/lite-llm/lite/internal/hser"
 	"github.com/lite-llm/lite/internal/kernel"
 	"github.com/lite-llm/lite/internal/kernel/attn"
@@ -30,6 +31,8 @@ type Options struct {
 	RoutingSeed uint64
 	// Routed is told the experts of every row; nil when nobody asks.
 	Routed func(layer int, row Row, chosen []hser.Choice)
+	// Prefetch is how the experts of the next layer are guessed.
+	Prefetch prefetch.Kind
 }
 
 // Row identifies a row to Options.Routed: a job's index in the step, and the
@@ -44,7 +47,8 @@ type Engine struct {
 	st   *block.Step
 	// store and most make a new st: see renew.
 	store expert.Store
-	most  int // rows of the largest step so far
+	most  int    // rows of the largest step so far
+	ahead *ahead // nil when nothing is predicted
 
 	rows  []block.Row
 	spans []block.Span
@@ -62,23 +66,42 @@ type Engine struct {
 // New returns an engine whose experts come from store.
 func New(m *model.Model, store expert.Store, opt Options) *Engine {
 	e := &Engine{m: m, opt: opt, pool: par.New(opt.Threads), store: store}
-	e.newStep()
+	e.ahead = newAhead(e, opt.Prefetch)
+	e.resetStep()
 	e.scratch = make([]linear.Scratch, e.pool.Workers())
 	e.headDispatch = e.headWorker
 	return e
 }
 
-// newStep makes the working memory of the blocks, which is empty.
-func (e *Engine) newStep() {
-	e.st = block.NewStep(block.Kernels{
+// newStep returns working memory of the blocks, which is empty.
+func (e *Engine) newStep(store expert.Store) *block.Step {
+	st := block.NewStep(block.Kernels{
 		Linear: linear.For(e.opt.Kernels), Vec: vec.For(e.opt.Kernels), Attn: attn.For(e.opt.Kernels),
-	}, e.pool, e.store)
-	e.st.RoutingSeed = e.opt.RoutingSeed
+	}, e.pool, store)
+	st.RoutingSeed = e.opt.RoutingSeed
+	return st
+}
+
+// resetStep makes the step's working memory anew.
+func (e *Engine) resetStep() {
+	e.st = e.newStep(e.store)
 	if e.opt.Routed != nil {
 		e.st.Routed = func(layer, row int, chosen []hser.Choice) {
 			e.opt.Routed(layer, Row{Job: e.jobOf[row], Pos: e.rows[row].Pos}, chosen)
 		}
 	}
+	if e.ahead != nil {
+		e.st.Asked = e.ahead.asked
+	}
+}
+
+// Accuracy counts how many experts were predicted, and how many of them were
+// asked for.
+func (e *Engine) Accuracy() (predicted, right uint64) {
+	if e.ahead == nil {
+		return 0, 0
+	}
+	return e.ahead.accuracy.Predicted, e.ahead.accuracy.Right
 }
 
 // renew makes room for a step of more rows than any before. Buffers that are
@@ -91,7 +114,7 @@ func (e *Engine) renew(rows int) {
 	}
 	if e.most > 0 {
 		e.x, e.normed, e.delta = nil, nil, nil
-		e.newStep()
+		e.resetStep()
 		runtime.GC()
 	}
 	e.most = rows

@@ -35,6 +35,7 @@ var knobs = []knob{
 	{"rung", len(rungs)},
 	{"budget", len(budgets)},
 	{"restart", len(restarts)},
+	{"prefetch", len(prefetches)},
 }
 
 // setup is a value of each knob, by index.
@@ -54,6 +55,7 @@ func (s setup) settings() settings {
 	return settings{
 		kernels: kernel.Available()[s.at("kernels")], threads: 1 + s.at("threads"),
 		rung: rungs[s.at("rung")], cache: caches[s.at("cache")], budget: budgets[s.at("budget")],
+		prefetch: prefetches[s.at("prefetch")],
 	}
 }
 

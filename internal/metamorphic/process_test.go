@@ -11,6 +11,7 @@ import (
 
 	"github.com/lite-llm/lite/internal/engine"
 	"github.com/lite-llm/lite/internal/expert"
+	"github.com/lite-llm/lite/internal/expert/prefetch"
 	"github.com/lite-llm/lite/internal/hser"
 	"github.com/lite-llm/lite/internal/kernel"
 	"github.com/lite-llm/lite/internal/kernel/attn"
@@ -31,6 +32,8 @@ type settings struct {
 	cache   string // one of caches
 	budget  int    // one of budgets
 	seed    uint64 // of routing
+	// prefetch is how the experts of the next layer are guessed.
+	prefetch prefetch.Kind
 }
 
 // The places that experts come from: memory, a file, and a file past the page
@@ -44,6 +47,9 @@ var caches = []string{"cold", "partial", "full", "thrashing"}
 
 // The divisors of the memory of all experts that a store may take.
 var budgets = []int{1, 2, 5}
+
+// The ways to guess experts.
+var prefetches = []prefetch.Kind{prefetch.Off, prefetch.ByRouter, prefetch.ByTransitions}
 
 // process is a model that runs.
 type process struct {
@@ -73,7 +79,7 @@ func start(t testing.TB, f *modeltest.File, m *model.Model, elem attn.Elem, s se
 		budget = 0 // StoreOf raises it to the floor
 	}
 	p.store = f.StoreOf(t, m, p.r, budget)
-	p.e = engine.New(m, p.store, engine.Options{Kernels: s.kernels, Threads: s.threads, RoutingSeed: s.seed, Routed: p.fold})
+	p.e = engine.New(m, p.store, engine.Options{Kernels: s.kernels, Threads: s.threads, RoutingSeed: s.seed, Routed: p.fold, Prefetch: s.prefetch})
 	return p
 }
 

@@ -135,6 +135,9 @@ func (st *Step) runExperts(ctx context.Context, layer int, pools []Pool, in *lin
 	}
 	batch := st.Store.Acquire(b.ids)
 	defer batch.Close()
+	if st.Asked != nil {
+		st.Asked(layer, b.ids)
+	}
 	for {
 		lease, err := batch.Next(ctx)
 		if errors.Is(err, io.EOF) {

@@ -48,17 +48,22 @@ func (h *HSER) Scratch(k int) int {
 
 // Forward implements FeedForward.
 func (h *HSER) Forward(ctx context.Context, st *Step, layer int, dst, x []float32) error {
-	n, dim := len(st.Rows), h.TierHead.Cols
-	st.in.Set(x, n, dim)
-	h.chooseTiers(st, layer)
-	h.chooseGroups(st, layer)
-	h.chooseExperts(st, layer)
+	dim := h.TierHead.Cols
+	h.Route(st, layer, x)
 	if err := st.runExperts(ctx, layer, h.Pools, &st.in, dim); err != nil {
 		return err
 	}
 	st.combine = combineTask{dst: dst, dim: dim, nested: true}
 	st.parallel(&st.combine)
 	return nil
+}
+
+// Route implements Router.
+func (h *HSER) Route(st *Step, layer int, x []float32) {
+	st.in.Set(x, len(st.Rows), h.TierHead.Cols)
+	h.chooseTiers(st, layer)
+	h.chooseGroups(st, layer)
+	h.chooseExperts(st, layer)
 }
 
 // key is the routing key of a row at a layer.

@@ -45,12 +45,8 @@ func (m *MoE) Scratch(k int) int {
 
 // Forward implements FeedForward.
 func (m *MoE) Forward(ctx context.Context, st *Step, layer int, dst, x []float32) error {
-	n, dim := len(st.Rows), m.Router.Cols
-	b := &st.moe
-	st.in.Set(x, n, dim)
-	b.scores = grow(b.scores, n*m.Router.Rows)
-	st.multiply(&st.in, st.all[:n], job{dst: b.scores, ldd: m.Router.Rows, w: m.Router, hi: m.Router.Rows})
-	m.route(st, layer)
+	dim := m.Router.Cols
+	m.Route(st, layer, x)
 	if err := st.runExperts(ctx, layer, m.Pools, &st.in, dim); err != nil {
 		return err
 	}
@@ -58,6 +54,15 @@ func (m *MoE) Forward(ctx context.Context, st *Step, layer int, dst, x []float32
 	st.parallel(&st.combine)
 	m.addShared(st, dst, dim)
 	return nil
+}
+
+// Route implements Router.
+func (m *MoE) Route(st *Step, layer int, x []float32) {
+	n, b := len(st.Rows), &st.moe
+	st.in.Set(x, n, m.Router.Cols)
+	b.scores = grow(b.scores, n*m.Router.Rows)
+	st.multiply(&st.in, st.all[:n], job{dst: b.scores, ldd: m.Router.Rows, w: m.Router, hi: m.Router.Rows})
+	m.route(st, layer)
 }
 
 // route chooses each row's experts. A row whose scores are not numbers fails

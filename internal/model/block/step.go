@@ -53,6 +53,10 @@ type Step struct {
 	Store       expert.Store
 	RoutingSeed uint64
 	Routed      Routed // nil when nobody asks
+	// Asked is called when a layer has asked the store for its experts, and
+	// before any of them is waited for or run; nil when there is nothing to do
+	// then. ids, each named once, are borrowed for the call.
+	Asked func(layer int, ids []expert.ID)
 
 	// The batch, set by Begin.
 	Rows  []Row
@@ -176,6 +180,19 @@ type FeedForward interface {
 	// experts of a row.
 	Scratch(k int) int
 }
+
+// Router is a feed-forward network of experts.
+type Router interface {
+	FeedForward
+	// Route chooses the experts of every row of x (rows × dim, normed); then
+	// Step.Chosen has them. What concerns one row alone is noted in st.Errs,
+	// and it has none.
+	Route(st *Step, layer int, x []float32)
+}
+
+// Chosen is the experts that Route chose for a row, ascending by index. It is
+// borrowed until the next Route.
+func (st *Step) Chosen(row int) []hser.Choice { return st.moe.row(row) }
 
 // CountAll says that every row executed n more parameters.
 func (st *Step) CountAll(n int) {
