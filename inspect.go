@@ -39,7 +39,10 @@ type TierInfo struct {
 	Name    string `json:"name"`
 	Groups  int    `json:"groups"`
 	Experts int    `json:"experts_per_group"`
-	Params  int64  `json:"params"`
+	Params  int64  `json:"params"` // of its experts
+	// RouterParams is that of the routing heads within the tier; 0 where they
+	// are part of the trunk.
+	RouterParams int64 `json:"router_params"`
 	// ThetaMax is the parameters of its largest expert.
 	ThetaMax int64 `json:"theta_max"`
 }
@@ -77,10 +80,14 @@ func (m *Model) Info() Info {
 				t := [...]quant.Type{p.Gate.Type, p.Up.Type, p.Down.Type}[i]
 				info.Types[t.String()] += slab.Size * int64(p.Count)
 			}
+			if p.Groups > 0 {
+				info.Types[p.Heads.Group.Type.String()] += p.GroupHead.Size
+				info.Types[p.Heads.Expert.Type.String()] += p.ExpertHead.Size * int64(p.Groups)
+			}
 		}
 	}
 	for _, t := range m.m.Tiers {
-		info.Params += t.Params
+		info.Params += t.Params + t.RouterParams
 		info.Tiers = append(info.Tiers, TierInfo(t))
 	}
 	for i := range m.m.Sets {

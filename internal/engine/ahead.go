@@ -66,7 +66,7 @@ func newAhead(e *Engine, kind prefetch.Kind) *ahead {
 // after is the next layer with experts.
 func (a *ahead) after(layer int) (int, bool) {
 	for i := layer + 1; i < len(a.e.m.Layers); i++ {
-		if _, ok := a.e.m.Layers[i].FFN.(block.Router); ok {
+		if len(a.e.m.Experts[i]) > 0 {
 			return i, true
 		}
 	}
@@ -90,7 +90,8 @@ func (a *ahead) asked(layer int, ids []expert.ID) {
 
 // route is prefetch.Route. It goes the way of the step itself, through the layer's
 // norm and router, under each row's own tier set: no other experts are ever
-// named than those that the row may use.
+// named than those that the row may use. A nested layer leases most of its heads,
+// and a guess waits for no bytes: nothing is named of it.
 func (a *ahead) route(dst []prefetch.Weighed, layer int, x []float32) []prefetch.Weighed {
 	l, dim := &a.e.m.Layers[layer], a.e.m.Dim
 	router, ok := l.FFN.(block.Router)

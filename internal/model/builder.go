@@ -313,20 +313,8 @@ func (b *builder) ffn(p, name string, hidden int) *block.FFN {
 func (b *builder) pool(layer int, p string, first, count, hidden int) block.Pool {
 	slab := func(kind string, cols, rows int) (block.Slab, SlabTensor) {
 		name := p + "ffn_" + kind + "_exps.weight"
-		t, dims, ok := b.src.Tensor(name)
-		switch {
-		case !ok:
-			b.fail("tensor %s is missing", name)
-		case !slices.Equal(dims, []int{cols, rows, count}):
-			b.fail("tensor %s has the shape %v, want [%d %d %d]", name, dims, cols, rows, count)
-		case !t.Supported():
-			b.check(&quant.UnsupportedError{Type: t, Tensor: name})
-		}
-		row, err := t.RowBytes(cols)
-		if err != nil {
-			b.fail("tensor %s: %w", name, err)
-		}
-		return block.Slab{Type: t, Rows: rows, Cols: cols}, SlabTensor{Name: name, Size: int64(row) * int64(rows)}
+		t, row := b.shaped(name, cols, rows, count)
+		return block.Slab{Type: t, Rows: rows, Cols: cols}, SlabTensor{Name: name, Size: row * int64(rows)}
 	}
 	e := ExpertPool{Pool: block.Pool{First: first, Count: count}}
 	e.Gate, e.Slabs[block.PartGate] = slab("gate", b.m.Dim, hidden)
@@ -334,6 +322,25 @@ func (b *builder) pool(layer int, p string, first, count, hidden int) block.Pool
 	e.Down, e.Slabs[block.PartDown] = slab("down", hidden, b.m.Dim)
 	b.m.Experts[layer] = append(b.m.Experts[layer], e)
 	return e.Pool
+}
+
+// shaped checks that a tensor which is not trunk has exactly these dimensions
+// (contiguous one first), and returns its type and the bytes of one row.
+func (b *builder) shaped(name string, want ...int) (quant.Type, int64) {
+	t, dims, ok := b.src.Tensor(name)
+	switch {
+	case !ok:
+		b.fail("tensor %s is missing", name)
+	case !slices.Equal(dims, want):
+		b.fail("tensor %s has the shape %v, want %v", name, dims, want)
+	case !t.Supported():
+		b.check(&quant.UnsupportedError{Type: t, Tensor: name})
+	}
+	row, err := t.RowBytes(want[0])
+	if err != nil {
+		b.fail("tensor %s: %w", name, err)
+	}
+	return t, int64(row)
 }
 
 // flat describes a model with one routing head per layer: one tier of one
@@ -364,6 +371,9 @@ func (b *builder) finish() {
 		for t := range pools {
 			p := &pools[t]
 			m.Tiers[t].Params += int64(p.Count) * int64(p.Params())
+			if p.Groups > 0 {
+				m.Tiers[t].RouterParams += int64(m.Dim) * int64(p.Groups+p.Count)
+			}
 			m.Tiers[t].ThetaMax = max(m.Tiers[t].ThetaMax, int64(p.Params()))
 		}
 	}

@@ -10,7 +10,14 @@ import (
 func (m *Model) Layout(where func(tensor string) base.Range) expert.Layout {
 	l := make(expert.Layout, len(m.Experts))
 	for i, pools := range m.Experts {
-		for tier, p := range pools {
+		groups := int64(0)
+		for tier := range pools {
+			p := &pools[tier]
+			if p.Groups > 0 {
+				l[i].GroupHeads = append(l[i].GroupHeads, p.GroupHead.heads(where, tier, int64(tier), 1))
+				l[i].ExpertHeads = append(l[i].ExpertHeads, p.ExpertHead.heads(where, tier, groups, int64(p.Groups)))
+				groups += int64(p.Groups)
+			}
 			q := expert.Pool{First: int64(p.First), Count: int64(p.Count), Tier: tier}
 			for part := range block.Parts {
 				q.Parts = append(q.Parts, where(p.Slabs[part].Name))
@@ -20,4 +27,9 @@ func (m *Model) Layout(where func(tensor string) base.Range) expert.Layout {
 		}
 	}
 	return l
+}
+
+// heads is the pool of n routing heads that stand one after the other.
+func (s *SlabTensor) heads(where func(tensor string) base.Range, tier int, first, n int64) expert.Pool {
+	return expert.Pool{First: first, Count: n, Tier: tier, Parts: []base.Range{where(s.Name)}, Sizes: []int64{s.Size}}
 }

@@ -58,6 +58,8 @@ type Tier struct {
 	Experts int // per group
 	// Params is the number of parameters of all its experts in all layers.
 	Params int64
+	// RouterParams is that of the routing heads within the tier.
+	RouterParams int64
 	// ThetaMax is the number of parameters of its largest expert.
 	ThetaMax int64
 }
@@ -77,12 +79,18 @@ type Tensor struct {
 type ExpertPool struct {
 	block.Pool
 	Slabs [block.Parts]SlabTensor
+	// The leased heads of a nested model: that of the tier's groups, and those
+	// of the experts of each group. Groups is 0 where there are none.
+	Groups                int
+	Heads                 block.Heads
+	GroupHead, ExpertHead SlabTensor
 }
 
-// SlabTensor is the tensor that holds one projection of all experts of a pool.
+// SlabTensor is the tensor that holds one projection of all experts of a pool,
+// or the heads of all of its groups.
 type SlabTensor struct {
 	Name string
-	Size int64 // bytes of one expert
+	Size int64 // bytes of one expert, or of one head
 }
 
 // KVShapes is what each layer stores per position.

@@ -42,6 +42,15 @@ func TestFamilies(t *testing.T) {
 		}
 		for _, pools := range m.Experts {
 			for _, p := range pools {
+				if p.Groups > 0 {
+					for n, s := range map[int]model.SlabTensor{1: p.GroupHead, p.Groups: p.ExpertHead} {
+						used = append(used, s.Name)
+						info := d.tensors[s.Name]
+						size, err := info.Bytes()
+						require.NoError(t, err)
+						require.Equal(t, size, s.Size*int64(n), s.Name)
+					}
+				}
 				for _, s := range p.Slabs {
 					used = append(used, s.Name)
 					info := d.tensors[s.Name]

@@ -3,7 +3,6 @@ package model
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/lite-llm/lite/internal/hser"
@@ -26,25 +25,41 @@ func native(b *builder) {
 		l.Attn = b.gqa(p)
 		l.FFNNorm = b.vector(p+"ffn_norm.weight", b.m.Dim)
 		h := &block.HSER{Config: config, TierHead: b.matrix(p+"ffn_tier_inp.weight", b.m.Dim, len(b.m.Tiers))}
-		first := 0
+		first, groups := 0, int64(0)
 		for t, tier := range b.m.Tiers {
 			q := fmt.Sprintf("%stier.%d.", p, t)
 			n := tier.Groups * tier.Experts
-			h.GroupHeads = append(h.GroupHeads, b.matrix(q+"ffn_group_inp.weight", b.m.Dim, tier.Groups))
-			h.ExpertHeads = append(h.ExpertHeads, b.matrix(q+"ffn_expert_inp.weight", b.m.Dim, n))
+			heads := block.Heads{FirstGroups: groups}
+			var tensors [2]SlabTensor
+			heads.Group, tensors[0] = b.head(q+"ffn_group_inp.weight", 1, tier.Groups)
+			heads.Expert, tensors[1] = b.head(q+"ffn_expert_inp.weight", tier.Groups, tier.Experts)
+			h.Heads = append(h.Heads, heads)
 			h.Pools = append(h.Pools, b.pool(i, q, first, n, hidden[t]))
+			if b.err != nil {
+				return
+			}
+			pool := &b.m.Experts[i][t]
+			pool.Groups, pool.Heads, pool.GroupHead, pool.ExpertHead = tier.Groups, heads, tensors[0], tensors[1]
 			first += n
+			groups += int64(tier.Groups)
 		}
 		l.FFN = h
 	})
 }
 
-// Limits on the lists of a native model. A request names one set, and every
-// token scores all tiers: there are few of either.
+// Limits on the lists of a native model. A request names one set; every token
+// scores all tiers, of which a model of 10^15 parameters has some hundred.
 const (
-	maxTiers = 64
+	maxTiers = 1 << 16
 	maxSets  = 64
 )
+
+// head is n routing heads of rows candidates each, one after the other in one
+// tensor. They are leased: see block.HSER.
+func (b *builder) head(name string, n, rows int) (block.Slab, SlabTensor) {
+	t, row := b.shaped(name, b.m.Dim, n*rows)
+	return block.Slab{Type: t, Rows: rows, Cols: b.m.Dim}, SlabTensor{Name: name, Size: row * int64(rows)}
+}
 
 // tiers reads the tiers and returns the hidden size of each one's experts.
 func (b *builder) tiers() []int {
@@ -69,11 +84,15 @@ func (b *builder) sets() {
 	if b.err != nil {
 		return
 	}
+	number := make(map[string]int, len(b.m.Tiers))
+	for i := range b.m.Tiers {
+		number[b.m.Tiers[i].Name] = i
+	}
 	for i, name := range names {
 		set := hser.TierSet{Name: name, KTier: kt[i], KGroup: kg[i], KExpert: ke[i]}
 		for tier := range strings.SplitSeq(tiers[i], ",") {
-			at := slices.IndexFunc(b.m.Tiers, func(t Tier) bool { return t.Name == strings.TrimSpace(tier) })
-			if at < 0 {
+			at, ok := number[strings.TrimSpace(tier)]
+			if !ok {
 				b.fail("tier set %q names the tier %q, which does not exist", name, tier)
 				return
 			}
@@ -127,13 +146,15 @@ func (b *builder) names(key string, limit int) []string {
 		b.fail("%s.%s has %d names: want 1 to %d", b.arch, key, len(names), limit)
 		return nil
 	}
-	for i, name := range names {
+	seen := make(map[string]bool, len(names))
+	for _, name := range names {
 		if name == "" || name != strings.TrimSpace(name) || strings.Contains(name, ",") {
 			b.fail("%s.%s: %q is no name: it may not be empty, begin or end with a space, or have a comma", b.arch, key, name)
 		}
-		if slices.Contains(names[:i], name) {
+		if seen[name] {
 			b.fail("%s.%s has %q twice", b.arch, key, name)
 		}
+		seen[name] = true
 	}
 	return names
 }

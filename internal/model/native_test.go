@@ -76,9 +76,9 @@ func TestNativeRefuses(t *testing.T) {
 		value any
 		want  string
 	}{
-		{"lite.tier.names", missing{}, "lite.tier.names has 0 names: want 1 to 64"},
-		{"lite.tier.names", []string{}, "lite.tier.names has 0 names: want 1 to 64"},
-		{"lite.tier.names", many, "lite.tier.names has 65 names: want 1 to 64"},
+		{"lite.tier.names", missing{}, "lite.tier.names has 0 names: want 1 to 65536"},
+		{"lite.tier.names", []string{}, "lite.tier.names has 0 names: want 1 to 65536"},
+		{"lite.tier.names", make([]string, 65537), "lite.tier.names has 65537 names: want 1 to 65536"},
 		{"lite.tier.names", []string{"xs", "s", "s"}, `lite.tier.names has "s" twice`},
 		{"lite.tier.names", []string{"xs", "", "m"}, `lite.tier.names: "" is no name: it may not be empty, begin or end with a space, or have a comma`},
 		{"lite.tier.names", []string{"xs", "s,m", "m"}, `lite.tier.names: "s,m" is no name: it may not be empty, begin or end with a space, or have a comma`},

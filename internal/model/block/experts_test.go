@@ -2,12 +2,15 @@ package block_test
 
 import (
 	"context"
+	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/lite-llm/lite/internal/expert"
 	"github.com/lite-llm/lite/internal/hser"
 	"github.com/lite-llm/lite/internal/kernel"
 	"github.com/lite-llm/lite/internal/kernel/linear"
@@ -128,7 +131,11 @@ func TestMoE(t *testing.T) {
 func TestHSER(t *testing.T) {
 	shape := synth.Tiny("lite")
 	shape.Tiers = []synth.Tier{{Name: "a", FF: 32, Groups: 3, Experts: 4}, {Name: "b", FF: 96, Groups: 2, Experts: 5}, {Name: "c", FF: 64, Groups: 4, Experts: 3}}
-	for _, mix := range []string{"F32", "Q5_1"} {
+	for _, c := range []struct {
+		mix  string
+		rows int
+	}{{"F32", rows}, {"Q5_1", rows}, {"Q5_1", 1}} {
+		mix, rows := c.mix, c.rows
 		b := newBench(t, shape, mix)
 		h, ok := b.m.Layers[1].FFN.(*block.HSER)
 		require.True(t, ok)
@@ -137,11 +144,14 @@ func TestHSER(t *testing.T) {
 		dim := b.m.Dim
 		x, got := random(rows*dim, 8), make([]float32, rows*dim)
 		b.begin(t, rows, set)
+		asked := &asked{Store: b.st.Store}
+		b.st.Store = asked
 		chosen := b.choices()
 		require.NoError(t, h.Forward(context.Background(), b.st, 1, got, x))
+		require.Equal(t, onTheWay(h, *chosen), asked.batches, "what is leased is what was chosen, and no more")
 		for r := range rows {
 			row := x[r*dim : (r+1)*dim]
-			want := route(t, h, set, row, hser.Key{Position: r, Layer: 1})
+			want := b.route(t, h, set, row, hser.Key{Position: r, Layer: 1})
 			require.Equal(t, want, (*chosen)[r])
 			require.Len(t, want, 8)
 			requireBits(t, b.nested(t, want, row), got[r*dim:(r+1)*dim], mix)
@@ -151,23 +161,68 @@ func TestHSER(t *testing.T) {
 }
 
 // route goes through the heads for one row.
-func route(t *testing.T, h *block.HSER, set *hser.TierSet, x []float32, key hser.Key) (chosen []hser.Choice) {
+func (b *bench) route(t *testing.T, h *block.HSER, set *hser.TierSet, x []float32, key hser.Key) (chosen []hser.Choice) {
 	t.Helper()
 	var router hser.Router
 	tiers, err := router.Tiers(h.Config, nil, product(t, h.TierHead, x), set, key)
 	require.NoError(t, err)
 	for _, tier := range tiers {
-		groups, err := router.Groups(h.Config, nil, tier, product(t, h.GroupHeads[tier.Tier], x), set, key)
+		groups, err := router.Groups(h.Config, nil, tier, product(t, b.head(t, "group", tier.Tier), x), set, key)
 		require.NoError(t, err)
 		for _, g := range groups {
 			n := h.Config.Tiers[g.Tier].Experts
-			scores := product(t, h.ExpertHeads[g.Tier], x)[int(g.Group)*n:][:n]
+			scores := product(t, b.head(t, "expert", g.Tier), x)[int(g.Group)*n:][:n]
 			chosen, err = router.Experts(h.Config, chosen, g, scores, set, key)
 			require.NoError(t, err)
 		}
 	}
 	router.Finish(h.Config, chosen)
 	return chosen
+}
+
+// asked notes what is leased.
+type asked struct {
+	expert.Store
+	batches [][]expert.ID
+}
+
+func (a *asked) Acquire(ids []expert.ID) *expert.Batch {
+	a.batches = append(a.batches, slices.Clone(ids))
+	return a.Store.Acquire(ids)
+}
+
+// onTheWay is the heads and the experts of layer 1 that these choices lead
+// through, each once, in ascending order.
+func onTheWay(h *block.HSER, rows [][]hser.Choice) [][]expert.ID {
+	levels := make([]map[int64]bool, 3)
+	for i := range levels {
+		levels[i] = map[int64]bool{}
+	}
+	for _, chosen := range rows {
+		for _, c := range chosen {
+			levels[0][int64(c.Tier)] = true
+			levels[1][h.Heads[c.Tier].FirstGroups+int64(c.Group)] = true
+			levels[2][c.Index] = true
+		}
+	}
+	var batches [][]expert.ID
+	for i, kind := range []expert.Kind{expert.KindGroupHead, expert.KindExpertHead, expert.KindExpert} {
+		var ids []expert.ID
+		for _, index := range slices.Sorted(maps.Keys(levels[i])) {
+			ids = append(ids, expert.ID{Layer: 1, Kind: kind, Index: index})
+		}
+		batches = append(batches, ids)
+	}
+	return batches
+}
+
+// head is all heads of a kind of a tier of layer 1.
+func (b *bench) head(t *testing.T, kind string, tier int32) linear.Matrix {
+	t.Helper()
+	name := fmt.Sprintf("blk.1.tier.%d.ffn_%s_inp.weight", tier, kind)
+	x, ok := b.f.W.Tensor(name)
+	require.True(t, ok)
+	return linear.Matrix{Type: x.Type, Rows: x.Dim(1), Cols: x.Dim(0), Data: b.f.Tensor(t, name)}
 }
 
 // nested adds the chosen experts of one row by the law.

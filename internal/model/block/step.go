@@ -181,7 +181,8 @@ type FeedForward interface {
 	Scratch(k int) int
 }
 
-// Router is a feed-forward network of experts.
+// Router is a feed-forward network of experts whose routing is trunk: it can be
+// asked without leasing anything.
 type Router interface {
 	FeedForward
 	// Route chooses the experts of every row of x (rows × dim, normed); then
