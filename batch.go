@@ -83,12 +83,14 @@ func (b *Batch) add(g *Generation) {
 		return
 	}
 	g.stats.GeneratedTokens = len(g.tokens)
-	g.stats.ActiveParamsBound = b.m.m.Bound(g.set).PActive
+	g.stats.bound(b.m.m, g.set)
 	st := &b.stats
 	st.PromptTokens += g.stats.PromptTokens
 	st.GeneratedTokens += g.stats.GeneratedTokens
 	st.ActiveParamsMax = max(st.ActiveParamsMax, g.stats.ActiveParamsMax)
 	st.ActiveParamsBound = max(st.ActiveParamsBound, g.stats.ActiveParamsBound)
+	st.ExpertBytesMax = max(st.ExpertBytesMax, g.stats.ExpertBytesMax)
+	st.ExpertBytesBound = max(st.ExpertBytesBound, g.stats.ExpertBytesBound)
 }
 
 // run computes all prompts and then a token of each answer at a time.

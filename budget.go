@@ -102,9 +102,12 @@ func (m *Model) demand(needs *model.Model) demand {
 	d.trunk += trunkBytes(needs.Trunk, align)
 	d.all, d.largest = layout.Slots(align)
 	d.smallest = layout.Smallest(align)
-	for i := range needs.Sets {
-		set := &needs.Sets[i]
-		d.token = max(d.token, layout.Token(align, set.Tiers, set.KTier, set.KGroup, set.KExpert))
+	for _, set := range needs.Planned() {
+		tiers, kTier := set.Tiers, set.KTier
+		if m.opt.Tiers != nil { // whose experts stand where they stood, in one pool
+			tiers, kTier = []int{0}, 1
+		}
+		d.token = max(d.token, layout.Token(align, tiers, kTier, set.KGroup, set.KExpert))
 	}
 	return d
 }

@@ -4,9 +4,11 @@ import (
 	"errors"
 
 	"github.com/lite-llm/lite/internal/engine"
+	"github.com/lite-llm/lite/internal/hser"
 	"github.com/lite-llm/lite/internal/kv"
 	"github.com/lite-llm/lite/internal/model"
 	"github.com/lite-llm/lite/internal/sample"
+	"github.com/lite-llm/lite/internal/tierplan"
 	"github.com/lite-llm/lite/internal/weights/gguf"
 )
 
@@ -29,6 +31,29 @@ type (
 	// TierSetError says that a model has no tier set of that name, and which
 	// it has.
 	TierSetError = model.SetError
+	// TierError says that a model has no tier of that name, and which it has.
+	TierError = model.TierError
+	// TierListError says that a list of tiers is none.
+	TierListError = model.ListError
+	// TierClosedError says that a tier set has a tier that was not opened.
+	TierClosedError = model.ClosedError
+	// TierRoomError says that a list of tiers runs more experts than memory was
+	// planned for (Options.TierSets).
+	TierRoomError = model.RoomError
+	// TierCountError says that a list of tiers chooses more than there is.
+	TierCountError = hser.KError
+	// TierPlanError says what a tier plan says that cannot be.
+	TierPlanError = tierplan.Error
+	// TierModelError says that a tier plan or a trace is of another model.
+	TierModelError = tierplan.ModelError
+	// TierBudgetError says that a tier needs more parameters than its budget has.
+	TierBudgetError = tierplan.BudgetError
+	// TierRestError says that the budgets of all tiers do not hold a model.
+	TierRestError = tierplan.RestError
+	// TierFormatError says that a file is no tier plan.
+	TierFormatError = tierplan.FormatError
+	// TierFlatError says that a model is not one that a plan can divide.
+	TierFlatError = model.PlanError
 	// SamplingError says which value of a Sampling is out of range.
 	SamplingError = sample.OptionError
 	// TokenError says that a token of a request is not in the vocabulary.

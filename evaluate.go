@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"time"
 
 	"github.com/lite-llm/lite/internal/expert"
 	"github.com/lite-llm/lite/internal/tokenizer"
@@ -11,7 +12,8 @@ import (
 
 // EvalRequest says what Evaluate measures.
 type EvalRequest struct {
-	// TierSet is the tiers to use; empty is the model's default.
+	// TierSet is the tiers to use, by a name or a list as in Request; empty is
+	// the model's default.
 	TierSet string
 	// Text is what the model is to predict. Its tokens are cut into windows,
 	// each of which begins an empty context and is scored in its second half;
@@ -43,11 +45,20 @@ type Evaluation struct {
 	// what it could.
 	ActiveParams int64 `json:"active_params"`
 	Bound        int64 `json:"active_params_bound"`
+	// ExpertBytes is the most bytes of experts that a token executed, and
+	// ExpertBytesBound what it could.
+	ExpertBytes      int64 `json:"expert_bytes"`
+	ExpertBytesBound int64 `json:"expert_bytes_bound"`
 	// LeastShare is the least share of an expert among its tier's at one
 	// layer, 1 being its fair one; 0 without experts.
 	LeastShare float64 `json:"least_share"`
 	ReadBytes  int64   `json:"read_bytes"`
-	HitRate    float64 `json:"expert_hit_rate"`
+	// ReadBytesPerToken is ReadBytes for each token that went through the model,
+	// scored or not, and TokensPerSec how many of them did each second: the speed
+	// of a prompt's tokens, which share the experts that are read.
+	ReadBytesPerToken float64 `json:"read_bytes_per_token"`
+	TokensPerSec      float64 `json:"tokens_per_s"`
+	HitRate           float64 `json:"expert_hit_rate"`
 	// NLL is the mean negative log-likelihood of a token in each window, in
 	// nats, for paired comparisons (Compare).
 	NLL []float64 `json:"window_nll"`
@@ -55,7 +66,7 @@ type Evaluation struct {
 
 // Evaluate measures the perplexity of a text.
 func (m *Model) Evaluate(ctx context.Context, r EvalRequest) (*Evaluation, error) {
-	set, err := m.m.Set(r.TierSet)
+	set, err := m.tierSet(r.TierSet, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -64,12 +75,12 @@ func (m *Model) Evaluate(ctx context.Context, r EvalRequest) (*Evaluation, error
 		return nil, err
 	}
 	e := &Evaluation{
-		TierSet: set.Name, RandomRouting: r.RandomRouting, Bound: m.m.Bound(set).PActive,
+		TierSet: set.Name, RandomRouting: r.RandomRouting, Bound: m.m.Bound(set).PActive, ExpertBytesBound: m.m.ExpertBytes(set),
 		Window: r.Window, Windows: len(windows), Tokens: len(windows) * (r.Window - 1 - r.Window/2),
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	before := m.store.Stats()
+	before, begin := m.store.Stats(), time.Now() //nolint:forbidigo // measures, and decides nothing
 	shares := m.countShares()
 	defer func() { m.routed = nil }()
 	for i, tokens := range windows {
@@ -77,12 +88,12 @@ func (m *Model) Evaluate(ctx context.Context, r EvalRequest) (*Evaluation, error
 		if r.RandomRouting {
 			pass.random = windowSeed(i)
 		}
-		nll, active, err := m.score(ctx, pass, tokens)
+		nll, most, err := m.score(ctx, pass, tokens)
 		if err != nil {
 			return nil, err
 		}
 		e.NLL = append(e.NLL, nll)
-		e.ActiveParams = max(e.ActiveParams, active)
+		e.ActiveParams, e.ExpertBytes = max(e.ActiveParams, most.params), max(e.ExpertBytes, most.expertBytes)
 		if r.Progress != nil {
 			r.Progress(i+1, len(windows))
 		}
@@ -91,8 +102,9 @@ func (m *Model) Evaluate(ctx context.Context, r EvalRequest) (*Evaluation, error
 	e.Perplexity = math.Exp(mean)
 	e.StdErr = e.Perplexity * stdErr
 	e.LeastShare = shares.least()
-	now := m.store.Stats()
+	now, passed := m.store.Stats(), len(windows)*(r.Window-1)
 	e.ReadBytes = now.ReadBytes - before.ReadBytes
+	e.ReadBytesPerToken, e.TokensPerSec = float64(e.ReadBytes)/float64(passed), rate(passed, time.Since(begin))
 	e.HitRate = expert.Stats{Hits: now.Hits - before.Hits, Misses: now.Misses - before.Misses}.HitRate()
 	return e, nil
 }
@@ -133,16 +145,16 @@ func windowSeed(window int) *uint64 {
 
 // score returns the mean negative log-likelihood of the second half of a
 // window's tokens, each predicted by those before it.
-func (m *Model) score(ctx context.Context, p pass, tokens []int32) (nll float64, active int64, err error) {
+func (m *Model) score(ctx context.Context, p pass, tokens []int32) (nll float64, most executed, err error) {
 	half, scored := len(tokens)/2, 0
-	active, err = m.forward(ctx, p, func(pos int, logits []float32) error {
+	most, err = m.forward(ctx, p, func(pos int, logits []float32) error {
 		if pos >= half {
 			nll -= logProbability(logits, tokens[pos+1])
 			scored++
 		}
 		return nil
 	})
-	return nll / float64(scored), active, err
+	return nll / float64(scored), most, err
 }
 
 // logProbability is the log of a token's probability. It is a measurement, not

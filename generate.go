@@ -18,6 +18,7 @@ import (
 	"github.com/lite-llm/lite/internal/hser"
 	"github.com/lite-llm/lite/internal/kv"
 	"github.com/lite-llm/lite/internal/memory"
+	"github.com/lite-llm/lite/internal/model"
 	"github.com/lite-llm/lite/internal/sample"
 	"github.com/lite-llm/lite/internal/tokenizer"
 )
@@ -105,7 +106,10 @@ func (g *Generation) prepare() (err error) {
 	if r.MaxTokens < 0 {
 		return &OptionError{What: fmt.Sprintf("max tokens %d: want a number from 0", r.MaxTokens)}
 	}
-	if g.set, err = m.m.Set(r.TierSet); err != nil {
+	if g.set, err = m.tierSet(r.TierSet, r.Tiers); err != nil {
+		return err
+	}
+	if err = m.promise(g.set, r.MaxActiveParameters, r.MaxExpertBytes); err != nil {
 		return err
 	}
 	if g.sampler, err = sample.New(r.options(m.opt.kernels), g.prompt); err != nil {
@@ -182,7 +186,7 @@ func (g *Generation) run(yield func(Token) bool) error {
 // returns what is left to compute: at least the last token, for its logits.
 func (g *Generation) reuse() []int32 {
 	s, n := g.s, 0
-	if s.set == g.set {
+	if s.set.Same(g.set) {
 		for n < len(s.tokens) && n < len(g.prompt)-1 && s.tokens[n] == g.prompt[n] {
 			n++
 		}
@@ -227,6 +231,7 @@ func (g *Generation) step(tokens []int32, want engine.Want) error {
 // advance notes what a step has done.
 func (g *Generation) advance(j *engine.Job) {
 	g.stats.ActiveParamsMax = max(g.stats.ActiveParamsMax, j.Active)
+	g.stats.ExpertBytesMax = max(g.stats.ExpertBytesMax, j.ExpertBytes)
 	g.s.tokens = append(g.s.tokens, j.Tokens...)
 }
 
@@ -304,7 +309,7 @@ func (g *Generation) release(text string, all bool) string {
 // finish completes the statistics.
 func (g *Generation) finish() {
 	g.stats.GeneratedTokens = len(g.tokens)
-	g.stats.ActiveParamsBound = g.s.m.m.Bound(g.set).PActive
+	g.stats.bound(g.s.m.m, g.set)
 	g.stats.since(g.before, g.s.m.counts())
 }
 
@@ -318,6 +323,11 @@ func (m *Model) counts() counts {
 	c := counts{Stats: m.store.Stats()}
 	c.predicted, c.right = m.eng.Accuracy()
 	return c
+}
+
+// bound notes what a token could execute at most.
+func (st *Stats) bound(m *model.Model, set *hser.TierSet) {
+	st.ActiveParamsBound, st.ExpertBytesBound = m.Bound(set).PActive, m.ExpertBytes(set)
 }
 
 // since notes what the experts' store did in the meantime.

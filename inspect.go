@@ -45,6 +45,8 @@ type TierInfo struct {
 	RouterParams int64 `json:"router_params"`
 	// ThetaMax is the parameters of its largest expert.
 	ThetaMax int64 `json:"theta_max"`
+	// Closed says that requests may not use it (Options.OpenTiers).
+	Closed bool `json:"closed"`
 }
 
 // SetInfo describes a tier set and its bound: P_active ≤ L·(C_dense + K·Θ_max).
@@ -59,6 +61,8 @@ type SetInfo struct {
 	K        int      `json:"k"`
 	ThetaMax int64    `json:"theta_max"`
 	PActive  int64    `json:"p_active"`
+	// ExpertBytes is the most bytes of experts that a token executes.
+	ExpertBytes int64 `json:"expert_bytes"`
 }
 
 // Info describes the open model.
@@ -100,12 +104,23 @@ func (m *Model) setInfo(set *hser.TierSet) SetInfo {
 	b := m.m.Bound(set)
 	s := SetInfo{
 		Name: set.Name, KTier: set.KTier, KGroup: set.KGroup, KExpert: set.KExpert,
-		L: b.Layers, CDense: b.CDense, K: b.K, ThetaMax: b.ThetaMax, PActive: b.PActive,
+		L: b.Layers, CDense: b.CDense, K: b.K, ThetaMax: b.ThetaMax, PActive: b.PActive, ExpertBytes: m.m.ExpertBytes(set),
 	}
 	for _, t := range set.Tiers {
 		s.Tiers = append(s.Tiers, m.m.Tiers[t].Name)
 	}
 	return s
+}
+
+// TierSet describes the tier set of that name, the default one for "", or the one
+// of a list (ParseTierList): what a request that names it may use. The error is
+// what such a request gives.
+func (m *Model) TierSet(name string) (SetInfo, error) {
+	set, err := m.tierSet(name, nil)
+	if err != nil {
+		return SetInfo{}, err
+	}
+	return m.setInfo(set), nil
 }
 
 // HasChat says whether the model's file has a chat template.

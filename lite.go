@@ -88,7 +88,7 @@ func (m *Model) open(path string) error {
 	if m.w, err = gguf.Open(m.opt.fs, path); err != nil {
 		return err
 	}
-	needs, err := model.Build(m.w.Source(), nil)
+	needs, err := m.build(nil)
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
@@ -99,6 +99,23 @@ func (m *Model) open(path string) error {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return m.load(needs)
+}
+
+// build builds the model that the description and the options say.
+func (m *Model) build(data model.Data) (*model.Model, error) {
+	built, err := model.Build(m.w.Source(), data)
+	if err == nil && m.opt.Tiers != nil {
+		err = built.Divide(m.opt.Tiers)
+	}
+	if err == nil && len(m.opt.OpenTiers) > 0 {
+		err = built.OpenTiers(m.opt.OpenTiers)
+	}
+	for _, set := range m.opt.TierSets {
+		if err == nil {
+			err = built.Reserve(set)
+		}
+	}
+	return built, err
 }
 
 // fileBytes is the size of the model's files.
@@ -119,7 +136,7 @@ func (m *Model) load(needs *model.Model) error {
 	if m.trunk, err = loadTrunk(m.w, needs.Trunk, m.rung, vfs.DirectAlign, read); err != nil {
 		return err
 	}
-	if m.m, err = model.Build(m.w.Source(), func(name string) []byte { return m.trunk.data[name] }); err != nil {
+	if m.m, err = m.build(func(name string) []byte { return m.trunk.data[name] }); err != nil {
 		return err
 	}
 	if err = m.chooseThreads(); err != nil {

@@ -22,7 +22,7 @@ type Routing func(layer, position int, chosen []Expert)
 // each with the logits (vocabulary many, borrowed for the call) of every
 // position. routing may be nil.
 func (m *Model) Logits(ctx context.Context, tierSet string, tokens []int32, each func(position int, logits []float32) error, routing Routing) error {
-	set, err := m.m.Set(tierSet)
+	set, err := m.tierSet(tierSet, nil)
 	if err != nil {
 		return err
 	}
@@ -56,27 +56,38 @@ type pass struct {
 	random *uint64 // see engine.Job
 }
 
-// forward passes tokens through the model in chunks, and calls each with the
-// logits of every position. It returns the most parameters that a token
-// executed. m.mu is held.
-func (m *Model) forward(ctx context.Context, p pass, each func(position int, logits []float32) error) (active int64, err error) {
+// executed is the most that one token executed.
+type executed struct{ params, expertBytes int64 }
+
+// add is the most of either.
+func (e *executed) add(o executed) {
+	e.params, e.expertBytes = max(e.params, o.params), max(e.expertBytes, o.expertBytes)
+}
+
+// forward passes tokens through the model in chunks, and calls each, unless it
+// is nil, with the logits of every position. m.mu is held.
+func (m *Model) forward(ctx context.Context, p pass, each func(position int, logits []float32) error) (most executed, err error) {
 	if m.closed {
-		return 0, ErrClosed
+		return most, ErrClosed
+	}
+	want := engine.WantAll
+	if each == nil {
+		want = engine.WantNone
 	}
 	seq := m.pool.NewSequence()
 	defer seq.Close()
 	for tokens := p.tokens; len(tokens) > 0; {
 		n := min(m.plan.Chunk, len(tokens))
-		jobs := []engine.Job{{Seq: seq, Set: p.set, Tokens: tokens[:n], Want: engine.WantAll, Random: p.random}}
+		jobs := []engine.Job{{Seq: seq, Set: p.set, Tokens: tokens[:n], Want: want, Random: p.random}}
 		err := m.step(ctx, jobs, func(_, pos int, logits []float32) error { return each(pos, logits) })
 		if err == nil {
 			err = jobs[0].Err
 		}
 		if err != nil {
-			return 0, err
+			return most, err
 		}
-		active = max(active, jobs[0].Active)
+		most.add(executed{jobs[0].Active, jobs[0].ExpertBytes})
 		tokens = tokens[n:]
 	}
-	return active, nil
+	return most, nil
 }

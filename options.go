@@ -8,6 +8,7 @@ import (
 	"github.com/lite-llm/lite/internal/expert/prefetch"
 	"github.com/lite-llm/lite/internal/kernel"
 	"github.com/lite-llm/lite/internal/kernel/attn"
+	"github.com/lite-llm/lite/internal/tierplan"
 	"github.com/lite-llm/lite/internal/vfs"
 )
 
@@ -45,11 +46,19 @@ type Options struct {
 	// fewest that are fastest, measured when the model is opened.
 	ReadDepth int
 	// Prefetch is how the experts of the next layer are guessed, so that they
-	// are read while the disk would be idle: "off" (the default), "next" (the
-	// next layer's router is asked; native models have none that stays in
-	// memory, and it names nothing) or "transitions" (what followed before).
-	// docs/adr/0006 has what they gave.
+	// are read while the disk would be idle: "off" (the default), "next" or
+	// "transitions".
 	Prefetch string
+
+	// Tiers, if not nil, divides the experts of a flat model into tiers, which
+	// tier sets then choose among. With all tiers active the answers are those
+	// of the model without a plan, to the bit.
+	Tiers *TierPlan
+	// TierSets are names and lists of tiers (ParseTierList) that requests will
+	// use: memory is planned for their experts. Named sets need not be listed.
+	TierSets []string
+	// OpenTiers, if not empty, are the only tiers that requests may use.
+	OpenTiers []string
 
 	fs vfs.FS // of the model's path; nil is the system's
 }
@@ -137,3 +146,7 @@ func ParseSize(s string) (int64, error) {
 	n, err := base.ParseByteSize(s)
 	return int64(n), err
 }
+
+// ParseParameters reads a positive number of parameters such as "2e9", "1.3B" or
+// "300M".
+func ParseParameters(s string) (int64, error) { return tierplan.ParseCount(s) }

@@ -19,9 +19,19 @@ type Request struct {
 	Messages []Message // a conversation, in the format of the model's template
 	Tokens   []int32   // tokens to go on from, as they are
 
-	// TierSet is the name of the tiers that the request may use; empty is the
-	// model's default. It is exact: used as it is or refused.
+	// TierSet is the name of the tiers that the request may use, or a list such
+	// as "tiers=fast,mid,k_expert=4" (ParseTierList); empty is the model's
+	// default. It is exact: used as it is or refused.
 	TierSet string
+	// Tiers, if not nil, is a list in the place of TierSet.
+	Tiers *TierList
+	// MaxActiveParameters and MaxExpertBytes are promises for every token of the
+	// request: it executes at most so many parameters, and experts (with the
+	// routing heads that stand among them) of at most so many bytes, so that no
+	// more of them is read for it either. 0 asks for none. What the tier set cannot promise is refused with a *BoundError
+	// before anything runs; Stats say what ran.
+	MaxActiveParameters int64
+	MaxExpertBytes      int64
 	// MaxTokens ends the answer after so many tokens; 0 goes on until the
 	// model ends it or the context is full.
 	MaxTokens int
@@ -114,6 +124,10 @@ type Stats struct {
 	// ActiveParamsBound what the model and its tier set allow.
 	ActiveParamsMax   int64 `json:"active_params_max"`
 	ActiveParamsBound int64 `json:"active_params_bound"`
+	// ExpertBytesMax is the most bytes of experts that one token executed,
+	// resident or read, and ExpertBytesBound what its tier set allows.
+	ExpertBytesMax   int64 `json:"expert_bytes_max"`
+	ExpertBytesBound int64 `json:"expert_bytes_bound"`
 	// PeakRSSBytes is the most memory that the process had resident since it
 	// began, in bytes; 0 where the system does not say.
 	PeakRSSBytes int64 `json:"peak_rss_bytes"`

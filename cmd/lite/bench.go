@@ -56,7 +56,7 @@ as everywhere; without it the fastest does.`,
 		},
 	}
 	f.add(cmd)
-	addTierSet(cmd, &f.tierSet)
+	f.addTierSet(cmd, &f.tierSet)
 	fl := cmd.Flags()
 	fl.IntVar(&f.prompt, "prompt", 256, "`N` tokens of prompt")
 	fl.IntVar(&f.generate, "generate", 64, "`N` tokens to generate")

@@ -47,11 +47,20 @@ func exitCode(err error) int {
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
 	case isA[*usageError](err), isA[*lite.OptionError](err), isA[*lite.SamplingError](err),
-		isA[*lite.TierSetError](err), isA[*lite.TokenError](err), isA[*lite.ContextError](err),
+		isTierError(err), isA[*lite.TokenError](err), isA[*lite.ContextError](err),
 		errors.Is(err, lite.ErrEmpty), errors.Is(err, lite.ErrNoTemplate):
 		return exitUsage
 	}
 	return exitFailed
+}
+
+// isTierError says that tiers were asked for that there are not, or more of
+// them than is allowed.
+func isTierError(err error) bool {
+	return isA[*lite.TierSetError](err) || isA[*lite.TierError](err) || isA[*lite.TierListError](err) ||
+		isA[*lite.TierClosedError](err) || isA[*lite.TierRoomError](err) || isA[*lite.TierCountError](err) ||
+		isA[*lite.TierBudgetError](err) || isA[*lite.TierRestError](err) || isA[*lite.TierPlanError](err) ||
+		isA[*lite.TierModelError](err) || isA[*lite.TierFlatError](err) || isA[*lite.BoundError](err)
 }
 
 func isA[E error](err error) bool {

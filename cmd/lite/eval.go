@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 
 	"github.com/schollz/progressbar/v3"
@@ -14,7 +15,7 @@ import (
 
 func newEval() *cobra.Command {
 	f := &modelFlags{}
-	var sets []string
+	var sets, named []string
 	window, random := 0, false
 	cmd := &cobra.Command{
 		Use:   "eval MODEL FILE",
@@ -23,8 +24,11 @@ func newEval() *cobra.Command {
 half is scored.
 
 The first table has a line for each tier set: the perplexity with its standard
-error, the parameters that a token executed and the bound, and the least share
-of an expert among those of its tier at one layer (1 is its fair one).
+error, the most parameters that a token executed and the bound, the most bytes of
+experts that a token may execute, what was read of experts for a token and how
+many tokens went through the model in a second, and the least share of an expert
+among those of its tier at one layer (1 is its fair one). All named sets are
+measured, or those of --sets and --tier-set, which may be lists of tiers.
 
 The second table compares each tier set with the one before it, and with
 --random-routing each with random choices of tiers, groups and experts under the
@@ -45,8 +49,8 @@ comparison.`,
 				return err
 			}
 			defer func() { _ = m.Close() }()
-			if len(sets) == 0 {
-				sets = m.TierSets()
+			if sets = slices.Concat(named, sets); len(sets) == 0 {
+				sets = openSets(m)
 			}
 			e := evaluator{cmd: cmd, m: m, text: string(text), window: window}
 			if err := e.run(sets, random); err != nil {
@@ -59,10 +63,22 @@ comparison.`,
 		},
 	}
 	f.add(cmd)
-	cmd.Flags().StringArrayVar(&sets, "tier-set", nil, "only the tier set of this `NAME` (may be repeated)")
+	cmd.Flags().StringArrayVar(&sets, "tier-set", nil, "only these "+tierSetUsage+"; may be repeated")
+	cmd.Flags().StringSliceVar(&named, "sets", nil, "only the tier sets of these `NAMES`, parted by commas")
+	f.tierSet = func() []string { return sets }
 	cmd.Flags().IntVar(&window, "window", 0, "`N` tokens of a window (default: 256, or the context)")
 	cmd.Flags().BoolVar(&random, "random-routing", false, "measure each tier set with random choices too")
 	return cmd
+}
+
+// openSets are the model's named sets whose tiers are open.
+func openSets(m *lite.Model) (names []string) {
+	for _, name := range m.TierSets() {
+		if _, err := m.TierSet(name); err == nil {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // measured is an evaluation with what it is compared with; nil for the first.
@@ -140,13 +156,17 @@ func (b *bar) set(done, all int) {
 
 // print prints the two tables, as Markdown.
 func (e *evaluator) print(out io.Writer) error {
-	sets := table{{"tier set", "perplexity", "± (standard error)", "active parameters", "bound", "least share", "tokens", "read"}}
+	sets := table{{
+		"tier set", "perplexity", "± (standard error)", "active parameters", "bound", "expert bytes, bound",
+		"read per token", "tokens/s", "least share", "tokens",
+	}}
 	pairs := table{{"compared, paired by window", "ln perplexity", "± (standard error)", "in standard errors", "perplexity"}}
 	for _, m := range e.done {
 		name := routing(m.TierSet, m.RandomRouting)
 		sets = append(sets, []string{
 			name, fmt.Sprintf("%.4f", m.Perplexity), fmt.Sprintf("%.4f", m.StdErr),
-			count(m.ActiveParams), count(m.Bound), fmt.Sprintf("%.3f", m.LeastShare), strconv.Itoa(m.Tokens), size(m.ReadBytes),
+			count(m.ActiveParams), count(m.Bound), size(m.ExpertBytesBound), size(int64(m.ReadBytesPerToken)),
+			fmt.Sprintf("%.1f", m.TokensPerSec), fmt.Sprintf("%.3f", m.LeastShare), strconv.Itoa(m.Tokens),
 		})
 		if v := m.Versus; v != nil {
 			pairs = append(pairs, []string{

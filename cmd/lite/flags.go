@@ -25,7 +25,11 @@ type modelFlags struct {
 	prefetch    string
 	routingSeed uint64
 	json        bool
-	cmd         *cobra.Command
+	tiers       string
+	openTiers   []string
+	// tierSet is what addTierSet put there: lists among them are planned for.
+	tierSet func() []string
+	cmd     *cobra.Command
 }
 
 func (f *modelFlags) add(cmd *cobra.Command) {
@@ -40,6 +44,8 @@ func (f *modelFlags) add(cmd *cobra.Command) {
 	fl.IntVar(&f.readDepth, "read-depth", 0, "at most `N` reads of experts in flight (default: the fewest that are fastest, measured at start)")
 	fl.StringVar(&f.prefetch, "prefetch", "off", "`HOW` the next layer's experts are guessed and read ahead: off, next (its router is asked) or transitions (what followed before)")
 	fl.Uint64Var(&f.routingSeed, "routing-seed", 0, "`SEED` of the order of equal routing scores (default: the model's)")
+	fl.StringVar(&f.tiers, "tiers", "", "divide a flat model's experts by the tier plan in `FILE` (lite tier-plan)")
+	fl.StringSliceVar(&f.openTiers, "open-tiers", nil, "use none but these tiers: `NAMES` parted by commas (default: all)")
 	fl.BoolVar(&f.json, "json", false, "print JSON")
 }
 
@@ -58,6 +64,16 @@ func (f *modelFlags) options() (lite.Options, error) {
 	}
 	if f.cmd.Flags().Changed("routing-seed") {
 		o.RoutingSeed = &f.routingSeed
+	}
+	o.OpenTiers = f.openTiers
+	if f.tierSet != nil {
+		o.TierSets = f.tierSet()
+	}
+	if f.tiers != "" {
+		var err error
+		if o.Tiers, err = lite.ReadTierPlan(f.tiers); err != nil {
+			return o, err
+		}
 	}
 	switch f.read {
 	case "auto":
@@ -105,9 +121,18 @@ func unlessInterrupted[T any](ctx context.Context, do func() (T, error)) (T, err
 	}
 }
 
+// tierSetUsage is the help of --tier-set.
+const tierSetUsage = "tiers to use, by the `NAME` of a set that 'lite inspect' lists, or a list such as tiers=fast,mid[,k_tier=2,k_group=1,k_expert=4]"
+
 // addTierSet adds the flag that chooses a tier set.
-func addTierSet(cmd *cobra.Command, set *string) {
-	cmd.Flags().StringVar(set, "tier-set", "", "tiers to use, by the `NAME` of a set that 'lite inspect' lists (default: the model's)")
+func (f *modelFlags) addTierSet(cmd *cobra.Command, set *string) {
+	cmd.Flags().StringVar(set, "tier-set", "", tierSetUsage+" (default: the model's)")
+	f.tierSet = func() []string {
+		if *set == "" {
+			return nil
+		}
+		return []string{*set}
+	}
 }
 
 // sampleFlags say how tokens are chosen.

@@ -68,8 +68,8 @@ func printInfo(cmd *cobra.Command, i lite.Info, plan bool) error {
 		if len(s.Tiers) > 0 {
 			of = fmt.Sprintf("{%s} k_tier %d, k_group %d, k_expert %d", strings.Join(s.Tiers, ", "), s.KTier, s.KGroup, s.KExpert)
 		}
-		row("set "+name, "%s: L %d, C_dense %s, K %d, Θ_max %s, P_active %s",
-			of, s.L, count(int64(s.CDense)), s.K, count(s.ThetaMax), count(s.PActive))
+		row("set "+name, "%s: L %d, C_dense %s, K %d, Θ_max %s, P_active %s, experts of %s",
+			of, s.L, count(int64(s.CDense)), s.K, count(s.ThetaMax), count(s.PActive), size(s.ExpertBytes))
 	}
 	if plan {
 		p := i.Plan

@@ -37,7 +37,7 @@ was written to standard output.`,
 		RunE:    f.run,
 	}
 	f.add(cmd)
-	addTierSet(cmd, &f.tierSet)
+	f.addTierSet(cmd, &f.tierSet)
 	fl := cmd.Flags()
 	fl.Lookup("kv").DefValue = "f32"
 	f.kv = "f32"

@@ -25,6 +25,10 @@ type runFlags struct {
 	stats     bool
 	ignoreEnd bool
 	stop      []string
+	maxParams string
+	maxBytes  string
+	// What the two say.
+	maxActive, maxExpertBytes int64
 }
 
 // textTokens is the length of an answer of a model that does not end it.
@@ -54,10 +58,12 @@ position, before penalties), stop, seed and stats.`,
 	}
 	f.modelFlags.add(cmd)
 	f.sampleFlags.add(cmd)
-	addTierSet(cmd, &f.tierSet)
+	f.modelFlags.addTierSet(cmd, &f.tierSet)
 	fl := cmd.Flags()
 	fl.IntVar(&f.maxTokens, "max-tokens", 0, "end the answer after `N` tokens (default: when the model ends it; 200 for a text to go on from)")
 	fl.StringVar(&f.system, "system", "", "a system `MESSAGE` before the conversation")
+	fl.StringVar(&f.maxParams, "max-active-params", "", "refuse unless every token executes at most `N` parameters, such as 1.3e9 or 300M")
+	fl.StringVar(&f.maxBytes, "max-expert-bytes", "", "refuse unless every token executes, and so reads, experts of at most `SIZE`, such as 500MiB")
 	fl.BoolVar(&f.raw, "raw", false, "go on from the prompt as it is, without the chat template")
 	fl.BoolVar(&f.stats, "stats", false, "print measurements to standard error")
 	fl.BoolVar(&f.ignoreEnd, "ignore-end", false, "go on after the model's own end")
@@ -94,6 +100,9 @@ func (f *runFlags) run(cmd *cobra.Command, args []string) error {
 // check returns the sampling, and an error for flags that no model can follow.
 func (f *runFlags) check() (lite.Sampling, error) {
 	sampling, err := f.settle()
+	if err == nil {
+		err = f.limits()
+	}
 	switch {
 	case err != nil:
 	case f.maxTokens < 0:
@@ -102,6 +111,24 @@ func (f *runFlags) check() (lite.Sampling, error) {
 		err = usagef("--raw leaves out the chat template that --system needs: use one of them")
 	}
 	return sampling, err
+}
+
+// limits reads the bounds that are asked for.
+func (f *runFlags) limits() (err error) {
+	if f.maxParams != "" {
+		if f.maxActive, err = lite.ParseParameters(f.maxParams); err != nil {
+			return usagef("--max-active-params: %w", err)
+		}
+	}
+	if f.maxBytes != "" {
+		if f.maxExpertBytes, err = lite.ParseSize(f.maxBytes); err == nil && f.maxExpertBytes == 0 {
+			err = errors.New("0 is no limit; leave the flag out for none")
+		}
+		if err != nil {
+			return usagef("--max-expert-bytes: %w", err)
+		}
+	}
+	return nil
 }
 
 // maxPrompt is the most bytes of a prompt that are read: the memory for them is
@@ -135,7 +162,7 @@ func readPrompt(cmd *cobra.Command, args []string) (string, error) {
 func (f *runFlags) request(m *lite.Model, prompt string, sampling lite.Sampling) lite.Request {
 	r := lite.Request{
 		TierSet: f.tierSet, MaxTokens: f.maxTokens, Sampling: sampling, Hash: f.json,
-		IgnoreEnd: f.ignoreEnd, Stop: f.stop,
+		IgnoreEnd: f.ignoreEnd, Stop: f.stop, MaxActiveParameters: f.maxActive, MaxExpertBytes: f.maxExpertBytes,
 	}
 	if m.HasChat() && !f.raw {
 		if f.system != "" {
@@ -214,8 +241,8 @@ func printStats(w io.Writer, g *lite.Generation) {
 	s := g.Stats()
 	fmt.Fprintf(w, "prompt %d tokens (%d reused) at %.1f tokens/s, first token after %.0f ms; %d tokens at %.1f tokens/s\n",
 		s.PromptTokens, s.ReusedTokens, s.PrefillTokensPerSec, s.TTFTMilliseconds, s.GeneratedTokens, s.DecodeTokensPerSec)
-	fmt.Fprintf(w, "at most %s of %s parameters of the bound ran for a token; experts %.1f %% resident, %s read; peak memory %s; ended by %s\n",
-		count(s.ActiveParamsMax), count(s.ActiveParamsBound), 100*s.ExpertHitRate, size(total(s.ReadBytes)), size(s.PeakRSSBytes), g.StopReason())
+	fmt.Fprintf(w, "at most %s of %s parameters of the bound ran for a token, experts of %s of %s; experts %.1f %% resident, %s read; peak memory %s; ended by %s\n",
+		count(s.ActiveParamsMax), count(s.ActiveParamsBound), size(s.ExpertBytesMax), size(s.ExpertBytesBound), 100*s.ExpertHitRate, size(total(s.ReadBytes)), size(s.PeakRSSBytes), g.StopReason())
 }
 
 func total(m map[string]int64) (n int64) {

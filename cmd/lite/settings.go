@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -25,8 +24,8 @@ func (c *conversation) set(words []string) error {
 		fmt.Fprintln(c.out, "The conversation begins anew.")
 		return nil
 	case "tier-set":
-		if !slices.Contains(c.m.TierSets(), value) {
-			return &lite.TierSetError{Name: value, Have: c.m.TierSets()}
+		if _, err := c.m.TierSet(value); err != nil {
+			return err
 		}
 		c.f.tierSet = value
 		return nil

@@ -150,6 +150,9 @@ type Job struct {
 	Err error
 	// Active is the most parameters that one of its tokens executed.
 	Active int64
+	// ExpertBytes is the most bytes of experts, and of leased routing heads, that
+	// one of its tokens executed.
+	ExpertBytes int64
 }
 
 // TokenError says that a token is not in the vocabulary.
@@ -193,7 +196,7 @@ func (e *Engine) begin(jobs []Job) error {
 	e.rows, e.spans, e.jobOf = e.rows[:0], e.spans[:0], e.jobOf[:0]
 	for i := range jobs {
 		j := &jobs[i]
-		j.Err, j.Active = nil, 0
+		j.Err, j.Active, j.ExpertBytes = nil, 0, 0
 		at := j.Seq.Len()
 		if err := j.Seq.Reserve(at + len(j.Tokens)); err != nil {
 			return err
@@ -258,6 +261,7 @@ func (e *Engine) note(jobs []Job) {
 			j.Err = e.st.Errs[r]
 		}
 		j.Active = max(j.Active, e.st.Active[r])
+		j.ExpertBytes = max(j.ExpertBytes, e.st.ExpertBytes[r])
 	}
 }
 

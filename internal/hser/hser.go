@@ -43,6 +43,10 @@ type Config struct {
 	Score Score
 	// Tiers ascend by First and do not overlap.
 	Tiers []Tier
+	// Of, if not nil, is the tier of each expert of a joint layer, whose tiers
+	// are then no runs: they have one group each, First is 0, and a tier may
+	// have no expert at this layer.
+	Of []uint8
 	// Normalize divides the weights of a token's experts by their sum.
 	Normalize bool
 	// Scale multiplies the weights at the end; 0 means 1.
@@ -59,12 +63,18 @@ func (c *Config) limited() bool { return c.LimitGroups > 1 && c.LimitUsed < c.Li
 
 // total is the number of experts of a layer, in all tiers.
 func (c *Config) total() int {
+	if c.Of != nil {
+		return len(c.Of)
+	}
 	last := c.Tiers[len(c.Tiers)-1]
 	return last.First + last.size()
 }
 
 // place is the tier and the group of an expert. There are few tiers.
 func (c *Config) place(id int32) (tier, group int32) {
+	if c.Of != nil {
+		return int32(c.Of[id]), 0
+	}
 	for t := len(c.Tiers) - 1; t > 0; t-- {
 		if at := int(id) - c.Tiers[t].First; at >= 0 {
 			return int32(t), int32(at / c.Tiers[t].Experts) //nolint:gosec // the index of a tier and of its group

@@ -111,8 +111,12 @@ func (r *Router) Joint(c *Config, dst []Choice, logits, bias []float32, set *Tie
 		return dst, &ScoresError{Level: LevelExpert, Have: len(bias), Want: want}
 	}
 	r.candidates = r.candidates[:0]
-	for _, t := range set.Tiers {
-		r.allow(c.Tiers[t].First, c.Tiers[t].First+c.Tiers[t].size())
+	if c.Of != nil {
+		r.allowTable(c.Of, set.mask())
+	} else {
+		for _, t := range set.Tiers {
+			r.allow(c.Tiers[t].First, c.Tiers[t].First+c.Tiers[t].size())
+		}
 	}
 	o := order{key: key, level: LevelExpert}
 	if err := r.weigh(c, logits, bias, o); err != nil {

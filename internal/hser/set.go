@@ -31,6 +31,12 @@ func product(a, b int) int {
 	return int(lo) // fits, see above
 }
 
+// Same says whether two sets route alike, whatever their names; nil is like no
+// other.
+func (s *TierSet) Same(o *TierSet) bool {
+	return s != nil && o != nil && slices.Equal(s.Tiers, o.Tiers) && s.KTier == o.KTier && s.KGroup == o.KGroup && s.KExpert == o.KExpert
+}
+
 // Validate says whether the set can be served by a layer that routes as c
 // says. It returns a *ConfigError when c itself is wrong, a *SetError when the
 // set names tiers that are not there, and a *KError when it chooses more than
@@ -104,9 +110,17 @@ func (s *TierSet) fitsJoint(c *Config) error {
 // reaches at all, ascending.
 func (s *TierSet) limitedGroups(c *Config) []int {
 	reached := make([]int, c.LimitGroups)
-	for _, t := range s.Tiers {
-		for i := range c.Tiers[t].size() {
-			reached[(c.Tiers[t].First+i)/(c.total()/c.LimitGroups)]++
+	size := c.total() / c.LimitGroups
+	if c.Of != nil {
+		tiers := s.mask()
+		for i, t := range c.Of {
+			reached[i/size] += int(tiers >> t & 1)
+		}
+	} else {
+		for _, t := range s.Tiers {
+			for i := range c.Tiers[t].size() {
+				reached[(c.Tiers[t].First+i)/size]++
+			}
 		}
 	}
 	slices.Sort(reached)
@@ -122,6 +136,9 @@ func (c *Config) Validate() error {
 	if len(c.Tiers) == 0 {
 		return &ConfigError{What: "there are no tiers"}
 	}
+	if c.Of != nil {
+		return c.validateTable()
+	}
 	end := 0
 	for i := range c.Tiers {
 		t := &c.Tiers[i]
@@ -133,6 +150,11 @@ func (c *Config) Validate() error {
 		}
 		end = t.First + t.size()
 	}
+	return c.validateRest(end)
+}
+
+// validateRest checks what does not depend on how tiers are given.
+func (c *Config) validateRest(end int) error {
 	if s := float64(c.Scale); math.IsNaN(s) || math.IsInf(s, 0) {
 		return &ConfigError{What: fmt.Sprintf("the weights' scale is %v", c.Scale)}
 	}

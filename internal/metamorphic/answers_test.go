@@ -40,6 +40,7 @@ func generate(t testing.TB, s *lite.Session, r lite.Request) (string, []int32) {
 	require.NoError(t, g.Err())
 	st := g.Stats()
 	require.LessOrEqual(t, st.ActiveParamsMax, st.ActiveParamsBound)
+	require.LessOrEqual(t, st.ExpertBytesMax, st.ExpertBytesBound)
 	return g.TokensSHA256() + " " + g.LogitsSHA256(), g.IDs()
 }
 

@@ -25,6 +25,10 @@ var (
 // is forgotten, or the process ends and another one begins anew.
 var restarts = []string{"no", "truncate", "reopen"}
 
+// divisions are how a flat model's experts are named: as one tier, or as several
+// that are all active.
+var divisions = []string{"flat", "planned"}
+
 // knobs are those of a walk. A new one is a line here.
 var knobs = []knob{
 	{"chunk", len(chunks)},
@@ -36,6 +40,7 @@ var knobs = []knob{
 	{"budget", len(budgets)},
 	{"restart", len(restarts)},
 	{"prefetch", len(prefetches)},
+	{"tiers", len(divisions)},
 }
 
 // setup is a value of each knob, by index.
@@ -49,6 +54,7 @@ func (s setup) at(name string) int {
 func (s setup) chunk() int      { return chunks[s.at("chunk")] }
 func (s setup) batch() int      { return batches[s.at("batch")] }
 func (s setup) restart() string { return restarts[s.at("restart")] }
+func (s setup) planned() bool   { return divisions[s.at("tiers")] == "planned" }
 
 // settings are the knobs of a process.
 func (s setup) settings() settings {
@@ -61,7 +67,7 @@ func (s setup) settings() settings {
 
 // String says how to repeat a walk.
 func (s setup) String() string {
-	return fmt.Sprintf("chunk %d, batch %d, restart %s, %+v", s.chunk(), s.batch(), s.restart(), s.settings())
+	return fmt.Sprintf("chunk %d, batch %d, restart %s, planned %v, %+v", s.chunk(), s.batch(), s.restart(), s.planned(), s.settings())
 }
 
 // pairs of values of two knobs that setups had together.

@@ -129,6 +129,7 @@ func (p *process) step(t testing.TB, jobs []engine.Job, f see) {
 	for i := range jobs {
 		require.NoError(t, jobs[i].Err)
 		require.LessOrEqual(t, jobs[i].Active, p.m.Bound(jobs[i].Set).PActive)
+		require.LessOrEqual(t, jobs[i].ExpertBytes, p.m.ExpertBytes(jobs[i].Set))
 	}
 }
 

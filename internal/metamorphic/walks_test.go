@@ -35,9 +35,13 @@ func TestWalks(t *testing.T) {
 			m := f.Build(t)
 			want := reference(t, f, m, s.elem)
 			requireDistinct(t, want)
+			tiered := plannedModel(t, f)
 			for range each {
 				setup := walked.draw(r)
 				w := &walk{t: t, s: s, f: f, m: m, want: want, all: requests(m), setup: setup, r: r, how: fmt.Sprintf("%s: %v", s.name, setup)}
+				if setup.planned() && tiered != nil {
+					w.m, w.all = tiered, inFull(tiered, w.all)
+				}
 				w.run()
 			}
 		})

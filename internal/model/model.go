@@ -31,6 +31,7 @@ type Model struct {
 	// Sets are the named tier sets of the model, DefaultSet one of them.
 	Sets       []hser.TierSet
 	DefaultSet string
+	reserved   []hser.TierSet // see Reserve
 	// RoutingSeed orders equal scores; it belongs to the model.
 	RoutingSeed uint64
 
@@ -62,6 +63,8 @@ type Tier struct {
 	RouterParams int64
 	// ThetaMax is the number of parameters of its largest expert.
 	ThetaMax int64
+	// Closed says that no request may use the tier.
+	Closed bool
 }
 
 // Tensor is one tensor of the trunk.
@@ -122,10 +125,7 @@ func (m *Model) Bound(set *hser.TierSet) hser.Bound {
 // Scratch is the bytes of working memory of a step of that many rows, by that
 // many workers.
 func (m *Model) Scratch(rows, workers int) int64 {
-	k := 0
-	for i := range m.Sets {
-		k = max(k, m.Sets[i].K())
-	}
+	k := m.Room()
 	// Layers share buffers, each of which is as large as the layer with the
 	// largest needs it: dense layers and layers of experts have different ones.
 	attention, dense, experts := 0, 0, 0
@@ -169,22 +169,6 @@ type SetError struct {
 // Error implements error.
 func (e *SetError) Error() string {
 	return fmt.Sprintf("there is no tier set %q; this model has: %s", e.Name, strings.Join(e.Have, ", "))
-}
-
-// Set returns the tier set of that name, or the default one for "". It returns
-// a *SetError when there is none.
-func (m *Model) Set(name string) (*hser.TierSet, error) {
-	if name == "" {
-		name = m.DefaultSet
-	}
-	have := make([]string, len(m.Sets))
-	for i := range m.Sets {
-		if m.Sets[i].Name == name {
-			return &m.Sets[i], nil
-		}
-		have[i] = m.Sets[i].Name
-	}
-	return nil, &SetError{Name: name, Have: have}
 }
 
 // families are the builders by general.architecture.

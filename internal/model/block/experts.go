@@ -156,8 +156,14 @@ func (st *Step) runExperts(ctx context.Context, layer int, pools []Pool, in *lin
 func (st *Step) runExpert(lease expert.Lease, pools []Pool, in *linear.Input, run run, dim int) {
 	b := &st.moe
 	b.rows = b.rows[:0]
+	size := int64(0)
+	for part := range Parts {
+		size += int64(len(lease.Part(part)))
+	}
 	for _, i := range b.order[run.lo:run.hi] {
-		b.rows = append(b.rows, b.rowOf(i))
+		r := b.rowOf(i)
+		b.rows = append(b.rows, r)
+		st.ExpertBytes[r] += size
 	}
 	p := poolOf(pools, int(lease.ID().Index))
 	f := FFN{

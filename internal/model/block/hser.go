@@ -252,6 +252,9 @@ func (st *Step) score(head linear.Matrix) {
 		b.sub.Gather(in, b.rows)
 		in = &b.sub
 	}
+	for _, r := range b.rows {
+		st.ExpertBytes[r] += int64(len(head.Data))
+	}
 	b.scores = grow(b.scores, len(b.rows)*head.Rows)
 	st.multiply(in, b.rows, Linear{W: head}.to(b.scores))
 }

@@ -62,10 +62,12 @@ type Step struct {
 	Rows  []Row
 	Spans []Span
 
-	// Active counts the parameters that each row executed, and Errs holds
-	// what failed a row alone: the others of the batch go on.
-	Active []int64
-	Errs   []error
+	// Active counts the parameters that each row executed, ExpertBytes the
+	// bytes of the leased ones, and Errs holds what failed a row alone:
+	// the others of the batch go on.
+	Active      []int64
+	ExpertBytes []int64
+	Errs        []error
 
 	pool     *par.Pool
 	task     task
@@ -111,9 +113,10 @@ func NewStep(k Kernels, pool *par.Pool, store expert.Store) *Step {
 // Begin starts a pass of the given rows. Spans cover them exactly.
 func (st *Step) Begin(rows []Row, spans []Span) {
 	st.Rows, st.Spans = rows, spans
-	st.Active = grow(st.Active, len(rows))
+	st.Active, st.ExpertBytes = grow(st.Active, len(rows)), grow(st.ExpertBytes, len(rows))
 	st.Errs = grow(st.Errs, len(rows))
 	clear(st.Active)
+	clear(st.ExpertBytes)
 	clear(st.Errs)
 	for i := len(st.all); i < len(rows); i++ {
 		st.all = append(st.all, i)
