@@ -86,7 +86,7 @@ func TestOracleRefused(t *testing.T) {
 			var refused *model.FamilyError
 			require.ErrorAs(t, err, &refused)
 			require.Equal(t, arch, refused.Arch)
-			require.ErrorContains(t, err, `architecture "`+arch+`" is not supported; supported: deepseek2, lite, llama,`)
+			require.ErrorContains(t, err, `architecture "`+arch+`" is not supported; supported: deepseek2, lite, lite-sparse, llama,`)
 		})
 	}
 	for name, format := range oracleFormats {

@@ -65,6 +65,6 @@ with Lite.`,
 	root.SetFlagErrorFunc(flagError)
 	root.SetUsageTemplate(root.UsageTemplate() + exitCodes)
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newRun(), newInspect(), newEval(), newBench(), newLogits(), newVersion())
+	root.AddCommand(newRun(), newInspect(), newEval(), newBench(), newSparsify(), newLogits(), newVersion())
 	return root
 }

@@ -33,7 +33,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"fails": fails, "shape": shape, "cut": cut, "swap": swap, "named": named, "size": fileSize,
+			"fails": fails, "shape": shape, "cut": cut, "swap": swap, "named": named, "size": fileSize, "repeat": repeat,
 		},
 	})
 }

@@ -128,3 +128,10 @@ func fileSize(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("%s has %d bytes, want %s", args[0], info.Size(), args[1])
 	}
 }
+
+// repeat FROM TO N writes the text of a file N times.
+func repeat(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := strconv.Atoi(args[2])
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(strings.Repeat(ts.ReadFile(args[0]), n)), 0o600))
+}

@@ -23,6 +23,9 @@ type Score uint8
 const (
 	Softmax Score = iota
 	Sigmoid
+	// Unit gives every chosen expert the weight one, and chooses by logit plus
+	// bias: the experts are parts of one network, whose sum it is.
+	Unit
 )
 
 // Tier is a named pool of experts at one layer. Groups are equally large; the

@@ -162,6 +162,9 @@ func (r *Router) choose(c *Config, logits []float32, k int, o order) ([]candidat
 // scores that select. A softmax without bias is selected by logit, which never
 // makes equal what differs; everything else by probability plus bias.
 func (r *Router) weigh(c *Config, logits, bias []float32, o order) error {
+	if c.Score == Unit {
+		return r.weighUnit(logits, bias, o)
+	}
 	r.p = r.p[:0]
 	for i := range r.candidates {
 		a := &r.candidates[i]
@@ -180,6 +183,21 @@ func (r *Router) weigh(c *Config, logits, bias []float32, o order) error {
 			a.score = a.p + bias[a.id]
 		} else if c.Score == Sigmoid {
 			a.score = a.p
+		}
+		if a.score != a.score { // NaN
+			return &NaNError{Level: o.level, Position: o.key.Position, Layer: o.key.Layer}
+		}
+	}
+	return nil
+}
+
+// weighUnit is weigh where every expert has the weight one.
+func (r *Router) weighUnit(logits, bias []float32, o order) error {
+	for i := range r.candidates {
+		a := &r.candidates[i]
+		a.p, a.score = 1, logits[a.id]
+		if bias != nil {
+			a.score += bias[a.id]
 		}
 		if a.score != a.score { // NaN
 			return &NaNError{Level: o.level, Position: o.key.Position, Layer: o.key.Layer}

@@ -158,6 +158,9 @@ func (c *Config) validateRest(end int) error {
 	if s := float64(c.Scale); math.IsNaN(s) || math.IsInf(s, 0) {
 		return &ConfigError{What: fmt.Sprintf("the weights' scale is %v", c.Scale)}
 	}
+	if c.Score == Unit && (c.Mode != Joint || c.Normalize) {
+		return &ConfigError{What: "experts of weight one are chosen jointly, and not normalised"}
+	}
 	if c.LimitGroups > 1 {
 		return c.validateLimit(end)
 	}

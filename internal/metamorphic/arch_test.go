@@ -29,6 +29,7 @@ const archTokens = "05b737d2a7dc740440b71b154f87417fc2ce5648b154e794aff10f4e8f8c
 // archBits are what every architecture computes of the subjects' requests with
 // the reference: logits, experts and weights of each position.
 var archBits = map[string]string{
+	"sparse":         "78724cce321a963ee2397bee",
 	"llama":          "5b3b824bc3599e441b95a397",
 	"qwen2":          "7d2cbb0a6c1fdbb7a31e8d3d",
 	"qwen3":          "67ad8008b3edf27562623973",

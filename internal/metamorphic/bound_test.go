@@ -46,7 +46,7 @@ func TestBound(t *testing.T) {
 				require.Equal(t, set.Name, printed.Name)
 				active, saved := count(t, f, m, set)
 				require.Equal(t, b.PActive-saved, active, "set %s", set.Name)
-				if len(set.Tiers) < 2 {
+				if len(set.Tiers) < 2 || name == "sparse" {
 					require.Zero(t, saved, "experts of one size")
 				} else {
 					require.Positive(t, saved, "tokens that need not take the largest experts")

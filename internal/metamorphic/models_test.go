@@ -42,6 +42,7 @@ var subjects = []subject{
 		s.QLora, s.ExpertGroups, s.GroupsUsed, s.Sigmoid, s.YarnFactor = 0, 0, 0, false, 0
 	}},
 	{name: "lite", family: "lite", mix: "Q8_0", elem: attn.F16},
+	{name: "sparse", family: "sparse", mix: "F32", elem: attn.F16},
 }
 
 // wide has rows of a K-quant's super-block.

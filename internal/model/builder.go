@@ -22,6 +22,8 @@ type builder struct {
 	m    *Model
 	err  error
 	seen map[string]bool
+	// sparse is nil unless the networks have been cut into experts.
+	sparse *sparse
 	// What attention shares between layers.
 	heads, kvHeads int
 	rope           *vec.Rope

@@ -110,7 +110,8 @@ var variants = map[string]struct {
 	"v2-lite": {"deepseek2", func(s *synth.Shape) {
 		s.QLora, s.ExpertGroups, s.GroupsUsed, s.Sigmoid, s.YarnFactor = 0, 0, 0, false, 0
 	}},
-	"lite": {"lite", nil},
+	"lite":   {"lite", nil},
+	"sparse": {"sparse", nil},
 }
 
 // each calls f with a fresh description of every variant.

@@ -12,7 +12,7 @@ func llama(b *builder) {
 		l.Attn = b.gqa(p)
 		l.FFNNorm = b.vector(p+"ffn_norm.weight", b.m.Dim)
 		if experts == 0 {
-			l.FFN = b.ffn(p, "ffn_%s", hidden)
+			l.FFN = b.network(i, p, hidden)
 			return
 		}
 		moe := b.moe(i, p, experts, b.uint("expert_used_count"), hidden)

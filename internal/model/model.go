@@ -189,6 +189,7 @@ func Families() []string {
 	for name := range families {
 		names = append(names, name)
 	}
+	names = append(names, SparseArch)
 	slices.Sort(names)
 	return names
 }
@@ -210,13 +211,18 @@ func Build(src Source, data Data) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	family := families[arch]
-	if !ok || family == nil {
+	b := &builder{src: src, data: data, arch: arch, m: &Model{Arch: arch}, seen: map[string]bool{}}
+	if arch == SparseArch {
+		b.base()
+	}
+	family := families[b.arch]
+	if !ok || family == nil && b.err == nil {
 		return nil, &FamilyError{Arch: arch}
 	}
-	b := &builder{src: src, data: data, arch: arch, m: &Model{Arch: arch}, seen: map[string]bool{}}
 	b.m.Name, _, _ = src.String("general.name")
-	b.common()
+	if b.err == nil {
+		b.common()
+	}
 	if b.err == nil {
 		family(b)
 	}

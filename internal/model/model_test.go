@@ -224,7 +224,7 @@ func TestMissingKey(t *testing.T) {
 			delete(d.keys, key)
 			_, err := d.build(t)
 			ends := slices.ContainsFunc(defaulted, func(s string) bool { return strings.HasSuffix(key, s) })
-			if ends && !slices.Contains(required, key) && !strings.HasPrefix(key, "lite.tier.") {
+			if ends && !slices.Contains(required, key) && !strings.Contains(key, ".tier.") {
 				require.True(t, err == nil || namesSomething(err), "%s: %v", key, err)
 				continue
 			}
@@ -255,7 +255,7 @@ func TestFamilyError(t *testing.T) {
 		_, err := d.build(t)
 		var refused *model.FamilyError
 		require.ErrorAs(t, err, &refused)
-		require.EqualError(t, err, fmt.Sprintf("architecture %q is not supported; supported: deepseek2, lite, llama, olmoe, qwen2, qwen2moe, qwen3, qwen3moe", refused.Arch))
+		require.EqualError(t, err, fmt.Sprintf("architecture %q is not supported; supported: deepseek2, lite, lite-sparse, llama, olmoe, qwen2, qwen2moe, qwen3, qwen3moe", refused.Arch))
 	}
 	d := describe(t, "llama", nil)
 	d.keys["general.architecture"] = uint32(7)
@@ -341,6 +341,14 @@ func TestContradictions(t *testing.T) {
 		{"deepseek2", "deepseek2.expert_used_count", uint32(5), "5 experts are to be chosen of the 4 that are allowed"},
 		{"deepseek2", "deepseek2.rope.dimension_count", uint32(48), "heads of 48 key values, 48 of them rotated"},
 		{"deepseek2", "deepseek2.rope.scaling.factor", float32(-2), "rope scaling factor -2"},
+		{"sparse", "lite-sparse.base_architecture", "olmoe", `base_architecture is "olmoe", want one of: llama, qwen2, qwen3`},
+		{"sparse", "lite-sparse.base_architecture", "lite-sparse", `base_architecture is "lite-sparse"`},
+		{"sparse", "lite-sparse.expert_feed_forward_length", uint32(31), "4 experts of 31 neurons are not a network of 128"},
+		{"sparse", "lite-sparse.tier.expert_count", []uint32{1, 1 << 31}, "want 1 to"},
+		{"sparse", "lite-sparse.tier.expert_count", []uint32{4}, "has 1 elements, want 2"},
+		{"sparse", "lite-sparse.tier_set.tiers", []string{"core", "core,west", "core,rest"}, `names the tier "west", which does not exist`},
+		{"sparse", "lite-sparse.tier_set.expert_used_count", []uint32{2, 2, 4}, "2 experts are to be chosen of the 1 that are allowed"},
+		{"sparse", "lite-sparse.tier_set.default", "all", `no tier set "all"`},
 	} {
 		d := describe(t, c.family, nil)
 		d.keys[c.key] = c.value
@@ -371,7 +379,7 @@ func TestBound(t *testing.T) {
 						always += n
 					}
 				case strings.Contains(name, "_exps.weight"):
-				case strings.Contains(name, ".tier."): // rows of the heads on the way, below
+				case m.Arch == "lite" && strings.Contains(name, ".tier."): // rows of the heads on the way, below
 				default:
 					always += n
 				}
@@ -382,6 +390,9 @@ func TestBound(t *testing.T) {
 			theta := 0
 			if layers > 0 {
 				theta = 3 * 64 * 32
+			}
+			if m.Arch == model.SparseArch {
+				require.Equal(t, map[string]int{"core": 1, "fast": 2, "full": 4}[set.Name], set.K())
 			}
 			if m.Arch == "lite" {
 				theta = 3 * 64 * []int{32, 64, 128}[len(set.Tiers)-1]

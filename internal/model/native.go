@@ -27,7 +27,7 @@ func native(b *builder) {
 		h := &block.HSER{Config: config, TierHead: b.matrix(p+"ffn_tier_inp.weight", b.m.Dim, len(b.m.Tiers))}
 		first, groups := 0, int64(0)
 		for t, tier := range b.m.Tiers {
-			q := fmt.Sprintf("%stier.%d.", p, t)
+			q := p + tierPrefix(t)
 			n := tier.Groups * tier.Experts
 			heads := block.Heads{FirstGroups: groups}
 			var tensors [2]SlabTensor
@@ -84,20 +84,10 @@ func (b *builder) sets() {
 	if b.err != nil {
 		return
 	}
-	number := make(map[string]int, len(b.m.Tiers))
-	for i := range b.m.Tiers {
-		number[b.m.Tiers[i].Name] = i
-	}
+	number := b.tierNumbers()
 	for i, name := range names {
 		set := hser.TierSet{Name: name, KTier: kt[i], KGroup: kg[i], KExpert: ke[i]}
-		for tier := range strings.SplitSeq(tiers[i], ",") {
-			at, ok := number[strings.TrimSpace(tier)]
-			if !ok {
-				b.fail("tier set %q names the tier %q, which does not exist", name, tier)
-				return
-			}
-			set.Tiers = append(set.Tiers, at)
-		}
+		set.Tiers = b.tiersOf(name, tiers[i], number)
 		b.m.Sets = append(b.m.Sets, set)
 	}
 	b.m.DefaultSet = b.stringOr("tier_set.default", names[0])
@@ -105,6 +95,31 @@ func (b *builder) sets() {
 		b.fail("lite.tier_set.default: %w", err)
 	}
 }
+
+// tierNumbers are the tiers' indices by name.
+func (b *builder) tierNumbers() map[string]int {
+	number := make(map[string]int, len(b.m.Tiers))
+	for i := range b.m.Tiers {
+		number[b.m.Tiers[i].Name] = i
+	}
+	return number
+}
+
+// tiersOf are the tiers that a set lists.
+func (b *builder) tiersOf(set, list string, number map[string]int) (tiers []int) {
+	for tier := range strings.SplitSeq(list, ",") {
+		at, ok := number[strings.TrimSpace(tier)]
+		if !ok {
+			b.fail("tier set %q names the tier %q, which does not exist", set, tier)
+			return nil
+		}
+		tiers = append(tiers, at)
+	}
+	return tiers
+}
+
+// tierPrefix begins the names of a tier's tensors within a layer.
+func tierPrefix(tier int) string { return fmt.Sprintf("tier.%d.", tier) }
 
 // routing is the configuration that all layers share.
 func (b *builder) routing() *hser.Config {

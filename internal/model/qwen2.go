@@ -3,7 +3,7 @@ package model
 // qwen2 is Qwen2 and Qwen2.5 (Yang et al., 2024): biases on queries, keys and
 // values, rotary halves.
 func qwen2(b *builder) {
-	b.qwen2Layers(func(l *Layer, _ int, p string) { l.FFN = b.ffn(p, "ffn_%s", b.uint("feed_forward_length")) })
+	b.qwen2Layers(func(l *Layer, i int, p string) { l.FFN = b.network(i, p, b.uint("feed_forward_length")) })
 }
 
 // qwen2moe is Qwen1.5-MoE and Qwen2-57B-A14B: routed experts, whose weights

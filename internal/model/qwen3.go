@@ -3,7 +3,7 @@ package model
 // qwen3 is Qwen3 (Yang et al., 2025): each head of queries and keys is normed
 // before the rotation, and there are no biases.
 func qwen3(b *builder) {
-	b.qwen3Layers(func(l *Layer, _ int, p string) { l.FFN = b.ffn(p, "ffn_%s", b.uint("feed_forward_length")) })
+	b.qwen3Layers(func(l *Layer, i int, p string) { l.FFN = b.network(i, p, b.uint("feed_forward_length")) })
 }
 
 // qwen3moe is Qwen3-30B-A3B and its kin: the chosen experts' weights are

@@ -37,6 +37,10 @@ func (f *FFN) Forward(_ context.Context, st *Step, _ int, dst, x []float32) erro
 	return nil
 }
 
+// Hidden is the hidden activations of the last network that ran, silu(gate)·up,
+// for each row that it ran on: borrowed until the next one runs.
+func (st *Step) Hidden() []float32 { return st.ffn.gate }
+
 // apply writes the network's output for each row of in, which belongs to
 // row rows[i] of the step, to dst (len(rows) × dim).
 func (f *FFN) apply(st *Step, dst []float32, in *linear.Input, rows []int) {

@@ -7,6 +7,7 @@ import "fmt"
 // docs/format/native.md.
 type family struct {
 	arch           string // general.architecture
+	base           string // what most keys begin with, where it is not arch
 	tokenizer, pre string // tokenizer.ggml.model and .pre
 	keys           func(m *Model)
 	layer          func(m *Model)
@@ -17,15 +18,16 @@ var families map[string]family
 
 func init() { //nolint:gochecknoinits // the functions of the map refer to Shape's checks, which refer to the map
 	families = map[string]family{
-		"llama":     {"llama", "llama", "default", llamaKeys, llamaLayer},
-		"mixtral":   {"llama", "llama", "default", llamaKeys, llamaLayer},
-		"olmoe":     {"olmoe", "gpt2", "olmo", olmoeKeys, olmoeLayer},
-		"qwen2":     {"qwen2", "gpt2", "qwen2", gqaKeys, qwen2Layer},
-		"qwen2moe":  {"qwen2moe", "gpt2", "qwen2", qwen2moeKeys, qwen2Layer},
-		"qwen3":     {"qwen3", "gpt2", "qwen2", qwen3Keys, qwen3Layer},
-		"qwen3moe":  {"qwen3moe", "gpt2", "qwen2", qwen3Keys, qwen3Layer},
-		"deepseek2": {"deepseek2", "gpt2", "deepseek-v3", deepseekKeys, deepseekLayer},
-		"lite":      {"lite", "gpt2", "gpt-2", nativeKeys, nativeLayer},
+		"llama":     {"llama", "", "llama", "default", llamaKeys, llamaLayer},
+		"mixtral":   {"llama", "", "llama", "default", llamaKeys, llamaLayer},
+		"olmoe":     {"olmoe", "", "gpt2", "olmo", olmoeKeys, olmoeLayer},
+		"qwen2":     {"qwen2", "", "gpt2", "qwen2", gqaKeys, qwen2Layer},
+		"qwen2moe":  {"qwen2moe", "", "gpt2", "qwen2", qwen2moeKeys, qwen2Layer},
+		"qwen3":     {"qwen3", "", "gpt2", "qwen2", qwen3Keys, qwen3Layer},
+		"qwen3moe":  {"qwen3moe", "", "gpt2", "qwen2", qwen3Keys, qwen3Layer},
+		"deepseek2": {"deepseek2", "", "gpt2", "deepseek-v3", deepseekKeys, deepseekLayer},
+		"sparse":    {"lite-sparse", "llama", "llama", "default", sparseKeys, sparseLayer},
+		"lite":      {"lite", "", "gpt2", "gpt-2", nativeKeys, nativeLayer},
 	}
 }
 

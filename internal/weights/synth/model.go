@@ -59,7 +59,11 @@ func New(s Shape, opt Options) (*Model, error) {
 	m.set("general.name", fmt.Sprintf("random %s, seed %d", s.Family, seed))
 	m.set("general.quantization_version", uint32(2))
 	m.set("general.file_type", mix.fileType)
+	if f.base != "" {
+		m.arch = f.base
+	}
 	m.common()
+	m.arch = f.arch
 	f.keys(m)
 	if err := m.tokenizer(f.tokenizer, f.pre); err != nil {
 		return nil, err

@@ -66,6 +66,8 @@ func Tiny(family string) Shape {
 		s.Nope, s.Rot, s.ValueDim = 32, 16, 32
 		s.ExpertGroups, s.GroupsUsed, s.Sigmoid, s.NormalizeWeights, s.WeightsScale = 4, 2, true, true, 2.5
 		s.YarnFactor, s.YarnLog, s.YarnContext = 8, 0.1, 64
+	case "sparse":
+		s.Experts = 4
 	case "lite":
 		s.Tiers = []Tier{{"xs", 32, 2, 4}, {"s", 64, 2, 4}, {"m", 128, 2, 4}}
 	}
@@ -241,6 +243,10 @@ func (s *Shape) checkFamily() error {
 	case "mixtral", "olmoe", "qwen2moe", "qwen3moe":
 		if s.Experts == 0 {
 			return fmt.Errorf("the family %s needs --experts", s.Family)
+		}
+	case "sparse":
+		if s.Experts < 2 || s.FF%s.Experts != 0 {
+			return errors.New("the family sparse needs at least 2 --experts, which divide --ff")
 		}
 	case "deepseek2":
 		if min(s.Experts, s.KVLora, s.Nope, s.Rot, s.ValueDim) <= 0 || s.Rot%2 != 0 {
