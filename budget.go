@@ -86,7 +86,7 @@ func (m *Model) divide(needs *model.Model) error {
 
 // demand is what a model needs beyond what the process has already.
 func (m *Model) demand(needs *model.Model) demand {
-	layout, align := needs.Layout(m.w.Where), vfs.DirectAlign
+	layout, align := needs.Layout(m.w.Stack), vfs.DirectAlign
 	d := demand{
 		page: kv.NewLayout(m.opt.elem, needs.KVShapes()).PageMemory(memory.PageSize()),
 		scratch: func(rows int) int64 {

@@ -7,6 +7,7 @@ import (
 	"github.com/lite-llm/lite/internal/hser"
 	"github.com/lite-llm/lite/internal/kv"
 	"github.com/lite-llm/lite/internal/model"
+	"github.com/lite-llm/lite/internal/pack"
 	"github.com/lite-llm/lite/internal/sample"
 	"github.com/lite-llm/lite/internal/tierplan"
 	"github.com/lite-llm/lite/internal/weights/gguf"
@@ -58,6 +59,15 @@ type (
 	SamplingError = sample.OptionError
 	// TokenError says that a token of a request is not in the vocabulary.
 	TokenError = engine.TokenError
+	// ManifestError says what is wrong with a pack.
+	ManifestError = pack.ManifestError
+	// IntegrityError says which bytes of a pack are not those that it was made
+	// with. It is the cause of a ReadError when a request finds out.
+	IntegrityError = pack.IntegrityError
+	// SignatureError says why a pack is not trusted.
+	SignatureError = pack.SignatureError
+	// SpaceError says that a pack does not fit where it is written to.
+	SpaceError = pack.SpaceError
 	// ContextError says how many positions were needed, and how many there
 	// are.
 	ContextError = kv.FullError

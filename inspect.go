@@ -31,6 +31,7 @@ type Info struct {
 	RoutingSeed  uint64           `json:"routing_seed"`
 	Profile      string           `json:"numerics_profile"`
 	Kernels      string           `json:"kernels"`
+	Pack         *PackInfo        `json:"pack"` // nil when it is not a pack
 	Plan         Plan             `json:"plan"`
 }
 
@@ -72,6 +73,9 @@ func (m *Model) Info() Info {
 		Dim: m.m.Dim, Vocabulary: m.m.Vocab, Tokenizer: m.text.tok.Describe(), Chat: m.text.template != nil,
 		Context: m.m.Context, Types: map[string]int64{}, DefaultSet: m.m.DefaultSet, RoutingSeed: m.m.RoutingSeed,
 		Profile: Profile, Kernels: m.opt.kernels.String(), Plan: *m.plan,
+	}
+	if m.pack != nil {
+		info.Pack = packInfo(m.pack, m.path)
 	}
 	for _, t := range m.m.Trunk {
 		info.Types[t.Type.String()] += t.Bytes

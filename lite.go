@@ -27,13 +27,15 @@ import (
 	"github.com/lite-llm/lite/internal/kv"
 	"github.com/lite-llm/lite/internal/memory"
 	"github.com/lite-llm/lite/internal/model"
+	"github.com/lite-llm/lite/internal/pack"
+	"github.com/lite-llm/lite/internal/packing"
 	"github.com/lite-llm/lite/internal/rung"
 	"github.com/lite-llm/lite/internal/rung/dram"
 	"github.com/lite-llm/lite/internal/rung/nvme"
+	"github.com/lite-llm/lite/internal/rung/verified"
 	"github.com/lite-llm/lite/internal/tiny"
 	"github.com/lite-llm/lite/internal/vfs"
 	"github.com/lite-llm/lite/internal/weights"
-	"github.com/lite-llm/lite/internal/weights/gguf"
 )
 
 // Model is an open model. Its methods may be called by several goroutines;
@@ -43,6 +45,7 @@ type Model struct {
 	path  string
 	opt   settled
 	w     *weights.Model
+	pack  *pack.Pack // nil when the model is not a pack
 	m     *model.Model
 	plan  *Plan
 	rung  rung.Rung
@@ -59,8 +62,9 @@ type Model struct {
 	routed func(layer int, row engine.Row, chosen []hser.Choice)
 }
 
-// Open opens the model at path: a GGUF file (the first one of a split), or
-// "tiny", which is embedded. Files are read in place; only the trunk is loaded.
+// Open opens the model at path: a GGUF file (the first one of a split), the
+// directory of a pack, or "tiny", which is embedded. Files are read in place; only
+// the trunk is loaded.
 // The error is of the system for a path that cannot be read, a *FormatError,
 // *FamilyError or another that names the path for a file that cannot be run, a
 // *MemoryError when it does not fit, and an *OptionError for bad options.
@@ -85,12 +89,15 @@ func Open(path string, o Options) (*Model, error) {
 // open reads the description, makes the plan and loads what it says.
 func (m *Model) open(path string) error {
 	var err error
-	if m.w, err = gguf.Open(m.opt.fs, path); err != nil {
+	if m.w, m.pack, err = describe(path, &m.opt); err != nil {
 		return err
 	}
 	needs, err := m.build(nil)
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
+	}
+	if err = packing.Match(m.pack, needs, path); err != nil {
+		return err
 	}
 	if m.text, err = newText(m.w.Source(), needs.Vocab); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
@@ -143,7 +150,7 @@ func (m *Model) load(needs *model.Model) error {
 		return err
 	}
 	m.store, err = expert.New(expert.Options{
-		Rung: m.rung, Layout: m.m.Layout(m.w.Where), Budget: base.ByteSize(m.plan.Experts), Depth: m.plan.ReadDepth,
+		Rung: m.rung, Layout: m.m.Layout(m.w.Stack), Budget: base.ByteSize(m.plan.Experts), Depth: m.plan.ReadDepth,
 	})
 	if err != nil {
 		return err
@@ -176,13 +183,23 @@ func (m *Model) openRung() (rung.Rung, error) {
 	if m.path == tiny.Name {
 		return dram.New(map[string][]byte{tiny.Name: tiny.GGUF}), nil
 	}
-	r, err := nvme.Open(m.opt.fs, m.w.Objects, m.plan.Direct)
+	r, err := m.openFiles(m.plan.Direct)
 	if _, refused := errors.AsType[*DirectError](err); refused && m.opt.Direct == DirectAuto {
 		m.plan.Direct = false
-		r, err = nvme.Open(m.opt.fs, m.w.Objects, false)
+		r, err = m.openFiles(false)
 	}
+	return r, err
+}
+
+// openFiles opens the model's files as a rung, which checks what it reads of a
+// pack that is not trusted.
+func (m *Model) openFiles(direct bool) (rung.Rung, error) {
+	r, err := nvme.Open(m.opt.fs, m.w.Objects, direct)
 	if err != nil {
 		return nil, err // and not a rung that is nil
+	}
+	if m.pack != nil && m.opt.verify() {
+		return verified.New(r, m.pack), nil
 	}
 	return r, nil
 }

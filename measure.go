@@ -10,7 +10,6 @@ import (
 	"github.com/lite-llm/lite/internal/model"
 	"github.com/lite-llm/lite/internal/par"
 	"github.com/lite-llm/lite/internal/rung"
-	"github.com/lite-llm/lite/internal/rung/nvme"
 	"github.com/lite-llm/lite/internal/tune"
 	"github.com/lite-llm/lite/internal/vfs"
 )
@@ -99,7 +98,7 @@ func (t *trunkReader) chooseDirect() error {
 	if m.plan.Direct || m.opt.Direct != DirectAuto {
 		return nil
 	}
-	direct, err := nvme.Open(m.opt.fs, m.w.Objects, true)
+	direct, err := m.openFiles(true)
 	if _, refused := errors.AsType[*DirectError](err); refused {
 		return nil
 	}

@@ -1,6 +1,7 @@
 package lite
 
 import (
+	"crypto/ed25519"
 	"fmt"
 	"runtime"
 
@@ -49,6 +50,11 @@ type Options struct {
 	// are read while the disk would be idle: "off" (the default), "next" or
 	// "transitions".
 	Prefetch string
+	// Verify checks every byte of a pack's weights against the pack's hashes when
+	// it enters memory. Only packs can be verified; other models are refused.
+	Verify bool
+	// Key must have signed a pack's manifest, when it is set; it implies Verify.
+	Key ed25519.PublicKey
 
 	// Tiers, if not nil, divides the experts of a flat model into tiers, which
 	// tier sets then choose among. With all tiers active the answers are those
@@ -62,6 +68,9 @@ type Options struct {
 
 	fs vfs.FS // of the model's path; nil is the system's
 }
+
+// verify says whether bytes of a pack are checked.
+func (o *Options) verify() bool { return o.Verify || o.Key != nil }
 
 // Direct is how files are read.
 type Direct uint8

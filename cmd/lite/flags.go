@@ -29,6 +29,8 @@ type modelFlags struct {
 	openTiers   []string
 	// tierSet is what addTierSet put there: lists among them are planned for.
 	tierSet func() []string
+	verify  bool
+	key     string
 	cmd     *cobra.Command
 }
 
@@ -46,6 +48,8 @@ func (f *modelFlags) add(cmd *cobra.Command) {
 	fl.Uint64Var(&f.routingSeed, "routing-seed", 0, "`SEED` of the order of equal routing scores (default: the model's)")
 	fl.StringVar(&f.tiers, "tiers", "", "divide a flat model's experts by the tier plan in `FILE` (lite tier-plan)")
 	fl.StringSliceVar(&f.openTiers, "open-tiers", nil, "use none but these tiers: `NAMES` parted by commas (default: all)")
+	fl.BoolVar(&f.verify, "verify", false, "check a pack's weights against its hashes as they are read")
+	fl.StringVar(&f.key, "key", "", "the public key in this `FILE` must have signed the pack; implies --verify")
 	fl.BoolVar(&f.json, "json", false, "print JSON")
 }
 
@@ -75,6 +79,14 @@ func (f *modelFlags) options() (lite.Options, error) {
 			return o, err
 		}
 	}
+	o.Verify = f.verify
+	if f.key != "" {
+		key, err := publicKey(f.key)
+		if err != nil {
+			return o, usagef("--key: %w", err)
+		}
+		o.Key = key
+	}
 	switch f.read {
 	case "auto":
 	case "direct":
@@ -94,10 +106,15 @@ func (f *modelFlags) open(path string) (*lite.Model, error) {
 		return nil, err
 	}
 	m, err := unlessInterrupted(f.cmd.Context(), func() (*lite.Model, error) { return lite.Open(path, o) })
+	return m, missingFile(err)
+}
+
+// missingFile says in words that a file is not there.
+func missingFile(err error) error {
 	if missing, ok := errors.AsType[*fs.PathError](err); ok && errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("there is no file %s (the embedded model is called \"tiny\")", missing.Path)
+		return fmt.Errorf("there is no file %s (the embedded model is called \"tiny\")", missing.Path)
 	}
-	return m, err
+	return err
 }
 
 // unlessInterrupted returns what do returns, or ctx's error as soon as it is

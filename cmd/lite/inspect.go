@@ -55,6 +55,13 @@ func printInfo(cmd *cobra.Command, i lite.Info, plan bool) error {
 		types = append(types, fmt.Sprintf("%s %s", t, size(i.Types[t])))
 	}
 	row("weights", "%s", strings.Join(types, ", "))
+	if i.Pack != nil {
+		signed := "not signed"
+		if i.Pack.SignedBy != "" {
+			signed = "signed by " + i.Pack.SignedBy
+		}
+		row("pack", "%d shards, %s, manifest sha256 %s", i.Pack.Shards, signed, i.Pack.Digest)
+	}
 	row("kernels", "%s, profile %s", i.Kernels, i.Profile)
 	for _, t := range i.Tiers {
 		row("tier "+t.Name, "%d × %d experts a layer, largest %s, %s in all", t.Groups, t.Experts, count(t.ThetaMax), count(t.Params))

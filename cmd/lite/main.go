@@ -44,8 +44,8 @@ func newRoot() *cobra.Command {
 than the memory they are given. The same request gives the same bits, whatever
 the memory, threads, kernels or chunks.
 
-MODEL is a GGUF file (the first one of a split), or "tiny", the model that comes
-with Lite.`,
+MODEL is a GGUF file (the first one of a split), the directory of a pack, or "tiny",
+the model that comes with Lite.`,
 		Example: `  lite run tiny "In the beginning"
   lite run model.gguf --memory 3GiB "Why is the sky blue?"
   lite run model.gguf
@@ -66,5 +66,6 @@ with Lite.`,
 	root.SetUsageTemplate(root.UsageTemplate() + exitCodes)
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(newRun(), newInspect(), newEval(), newBench(), newSparsify(), newLogits(), newVersion())
+	root.AddCommand(newPack(), newVerify(), newKeys())
 	return root
 }

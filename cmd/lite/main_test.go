@@ -34,6 +34,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"fails": fails, "shape": shape, "cut": cut, "swap": swap, "named": named, "size": fileSize, "repeat": repeat,
+			"flip": flip, "same": same,
 		},
 	})
 }

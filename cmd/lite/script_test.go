@@ -135,3 +135,30 @@ func repeat(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(strings.Repeat(ts.ReadFile(args[0]), n)), 0o600))
 }
+
+// flip FILE N inverts a bit of byte N.
+func flip(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	b, err := os.ReadFile(ts.MkAbs(args[0]))
+	ts.Check(err)
+	b[n] ^= 1
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b, 0o600))
+}
+
+// same A B KEY compares the value of a key in two files of JSON.
+func same(ts *testscript.TestScript, _ bool, args []string) {
+	var values []string
+	for _, file := range args[:2] {
+		var all map[string]any
+		ts.Check(json.Unmarshal([]byte(ts.ReadFile(file)), &all))
+		v, ok := all[args[2]].(string)
+		if !ok || v == "" {
+			ts.Fatalf("%s has no text %q", file, args[2])
+		}
+		values = append(values, v)
+	}
+	if values[0] != values[1] {
+		ts.Fatalf("%s is %s and %s", args[2], values[0], values[1])
+	}
+}

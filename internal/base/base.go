@@ -17,3 +17,21 @@ type Range struct {
 	Off    int64
 	Len    int64
 }
+
+// Stack is where the equal parts of a tensor stand, such as one projection of
+// the experts of a layer, when they are not one after another in one object.
+type Stack struct {
+	// Runs count on from 0, in the order of storage.
+	Runs []Run
+	// Order[i] is the place in that order of part i; nil when it is i.
+	Order []int32
+}
+
+// Run is parts of a Stack at equal distances in one object.
+type Run struct {
+	First, Count int64
+	// At reaches from the first byte of the first part to the last of the last.
+	At Range
+	// Stride is the bytes from one part to the next.
+	Stride int64
+}

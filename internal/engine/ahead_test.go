@@ -42,7 +42,7 @@ func openFile(t *testing.T, f *modeltest.File, kind prefetch.Kind, threads int) 
 	m := f.Build(t)
 	r, err := nvme.Open(f.FS(), f.W.Objects, false)
 	require.NoError(t, err)
-	all, _ := m.Layout(f.W.Where).Slots(r.Align())
+	all, _ := m.Layout(f.W.Stack).Slots(r.Align())
 	store := &hints{Store: f.StoreOf(t, m, r, all/3)}
 	b := &bench{
 		m: m, pool: modeltest.Pool(m, attn.F16, 16*128),

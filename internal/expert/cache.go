@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -122,6 +123,9 @@ func New(opt Options) (*Cache, error) {
 	c := &Cache{
 		rung: opt.Rung, layout: opt.Layout, align: int64(opt.Rung.Align()),
 		depth: opt.Depth, guesses: opt.Guesses, piece: guessPiece, budget: int64(opt.Budget), clock: opt.Clock, wake: make(chan struct{}, 1),
+	}
+	if w, ok := opt.Rung.(rung.Whole); ok && w.Whole() {
+		c.piece = math.MaxInt64
 	}
 	if c.depth <= 0 {
 		c.depth = defaultDepth

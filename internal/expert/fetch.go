@@ -134,7 +134,7 @@ func (c *Cache) demand(e *entry) {
 }
 
 // fetch lays out the reads of an expert into its slot. Parts that adjoin in the
-// object are one read.
+// object are one read, and so are those of a pool with a stride.
 func (c *Cache) fetch(e *entry, slot []byte) {
 	e.slot = slot
 	at := int64(0)
@@ -144,7 +144,9 @@ func (c *Cache) fetch(e *entry, slot []byte) {
 		n := int64(0)
 		for ; i < len(e.pool.Parts); i++ {
 			r := e.pool.part(e.at, i)
-			if r.Object != first.Object || r.Off != first.Off+n {
+			if e.pool.Stride != 0 {
+				n = r.Off - first.Off // whatever stands between them
+			} else if r.Object != first.Object || r.Off != first.Off+n {
 				break
 			}
 			from := at + lead + n

@@ -19,7 +19,8 @@ type Pool struct {
 	Sizes        []int64      // bytes of one expert's part
 	// Stride is the bytes from an expert's part to the same part of the next
 	// one. 0 means that each part is stacked by itself, as GGUF does; in a pack
-	// it is the size of a whole expert.
+	// it is the size of a whole expert, whose parts ascend in one object and are
+	// one read, with the padding between them.
 	Stride int64
 	// Tier is the tier that all of them belong to.
 	Tier int
@@ -124,10 +125,11 @@ func (e *LayoutError) Unwrap() error { return e.Err }
 
 // The causes of a LayoutError.
 var (
-	ErrIndices = errors.New("the pools do not count on from 0")
-	ErrParts   = errors.New("parts and sizes are not as many, or are none, or are too many")
-	ErrRange   = errors.New("a part is not inside its object, or not as long as its experts are")
-	ErrOrder   = errors.New("the order does not give every expert a place of its own")
+	ErrIndices  = errors.New("the pools do not count on from 0")
+	ErrParts    = errors.New("parts and sizes are not as many, or are none, or are too many")
+	ErrRange    = errors.New("a part is not inside its object, or not as long as its experts are")
+	ErrTogether = errors.New("parts with a stride do not ascend within it in one object")
+	ErrOrder    = errors.New("the order does not give every expert a place of its own")
 )
 
 // maxParts bounds the parts of an expert; published models have two or three.
@@ -191,6 +193,9 @@ func (p *Pool) validate(first int64) error {
 	}
 	for i, r := range p.Parts {
 		size, stride := p.Sizes[i], p.stride(i)
+		if p.Stride != 0 && i > 0 && (r.Object != p.Parts[0].Object || r.Off < p.Parts[i-1].Off+p.Sizes[i-1] || r.Off > p.Parts[0].Off+stride-size) {
+			return ErrTogether
+		}
 		switch {
 		case size <= 0 || size > math.MaxInt32*int64(maxParts) || stride < size:
 			return ErrRange
@@ -320,10 +325,20 @@ const MinSlots = 2
 // slotBytes is the memory of an expert of the pool, whose parts are read as
 // their aligned supersets: in whole pages, which is what the system gives.
 func (p *Pool) slotBytes(align int) (n int64) {
+	if p.Stride != 0 {
+		return round(rung.Superset(p.span(), align), int64(memory.PageSize()))
+	}
 	for _, size := range p.Sizes {
 		n += rung.Superset(size, align)
 	}
 	return round(n, int64(memory.PageSize()))
+}
+
+// span is the bytes from an expert's first part to the end of its last, of a pool
+// with a stride.
+func (p *Pool) span() int64 {
+	last := len(p.Parts) - 1
+	return p.Parts[last].Off + p.Sizes[last] - p.Parts[0].Off
 }
 
 // round rounds up to a multiple of a power of two.

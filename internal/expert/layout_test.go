@@ -90,30 +90,40 @@ func TestMoreBytesThanCount(t *testing.T) {
 	require.Equal(t, 2*largest, l.Floor(1))
 }
 
-// TestAdjoiningPartsAreOneRead reads the packed half of a pool in fewer reads,
-// and the same bytes.
-func TestAdjoiningPartsAreOneRead(t *testing.T) {
-	parts := func(offs ...int64) (p Pool) {
-		p = Pool{Count: 4, Stride: 20_000}
+// TestPartsAreOneRead reads an expert whose parts stand together at once, with
+// what is between them, and parts that only happen to adjoin too.
+func TestPartsAreOneRead(t *testing.T) {
+	pool := func(stride, count int64, offs ...int64) (p Pool) {
+		p = Pool{Count: count, Stride: stride}
 		for _, off := range offs {
-			p.Parts = append(p.Parts, base.Range{Object: object, Off: off, Len: 3*20_000 + 5_000})
+			p.Parts = append(p.Parts, base.Range{Object: object, Off: off, Len: (count-1)*stride + 5_000})
 			p.Sizes = append(p.Sizes, 5_000)
 		}
 		return p
 	}
 	for _, align := range []int{1, 512} {
-		for reads, p := range map[int]Pool{
-			1: parts(100, 5_100, 10_100), 2: parts(100, 5_100, 10_200), 3: parts(10_100, 5_100, 100),
+		for _, c := range []struct {
+			reads uint64
+			Pool
+		}{
+			{1, pool(20_000, 4, 100, 5_100, 10_100)},
+			{1, pool(20_000, 4, 100, 5_200, 15_100)},
+			{1, pool(0, 1, 100, 5_100, 10_100)},
+			{2, pool(0, 1, 100, 5_100, 10_200)},
+			{3, pool(0, 1, 10_100, 5_100, 100)},
 		} {
-			l := Layout{{Pools: []Pool{p}}}
-			c := open(t, Options{Rung: &disk{align: align}, Layout: l, Budget: base.ByteSize(l.Floor(align))})
-			for i := range int64(4) {
-				_, err := drain(t, c, []ID{{0, 0, i}})
+			l := Layout{{Pools: []Pool{c.Pool}}}
+			cache := open(t, Options{Rung: &disk{align: align}, Layout: l, Budget: base.ByteSize(l.Floor(align))})
+			for i := range c.Count {
+				_, err := drain(t, cache, []ID{{0, 0, i}})
 				require.NoError(t, err)
-				verify(t, c)
+				verify(t, cache)
 			}
-			require.EqualValues(t, 4*reads, c.Stats().Reads)
+			require.Equal(t, c.reads*uint64(c.Count), cache.Stats().Reads)
 		}
+	}
+	for _, p := range []Pool{pool(20_000, 4, 100, 15_101), pool(20_000, 4, 5_100, 100), pool(20_000, 4, 100, 5_099)} {
+		require.ErrorIs(t, Layout{{Pools: []Pool{p}}}.Validate(), ErrTogether)
 	}
 }
 

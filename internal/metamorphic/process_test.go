@@ -73,7 +73,7 @@ func start(t testing.TB, f *modeltest.File, m *model.Model, elem attn.Elem, s se
 		p.r, err = nvme.Open(f.FS(), f.W.Objects, s.rung == "direct")
 		require.NoError(t, err)
 	}
-	all, _ := m.Layout(f.W.Where).Slots(p.r.Align())
+	all, _ := m.Layout(f.W.Stack).Slots(p.r.Align())
 	budget := all / int64(s.budget)
 	if s.cache == "thrashing" {
 		budget = 0 // StoreOf raises it to the floor

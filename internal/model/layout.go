@@ -6,30 +6,42 @@ import (
 	"github.com/lite-llm/lite/internal/model/block"
 )
 
-// Layout says where the experts of the model are; where is the range of a tensor.
-func (m *Model) Layout(where func(tensor string) base.Range) expert.Layout {
+// Layout says where the experts of the model are; where is the place of a tensor
+// that holds one projection of all experts of a pool, or its routing heads.
+func (m *Model) Layout(where func(tensor string) base.Stack) expert.Layout {
 	l := make(expert.Layout, len(m.Experts))
 	for i, pools := range m.Experts {
 		groups := int64(0)
 		for tier := range pools {
 			p := &pools[tier]
 			if p.Groups > 0 {
-				l[i].GroupHeads = append(l[i].GroupHeads, p.GroupHead.heads(where, tier, int64(tier), 1))
-				l[i].ExpertHeads = append(l[i].ExpertHeads, p.ExpertHead.heads(where, tier, groups, int64(p.Groups)))
+				l[i].GroupHeads = append(l[i].GroupHeads, runs(where, tier, int64(tier), 1, p.GroupHead)...)
+				l[i].ExpertHeads = append(l[i].ExpertHeads, runs(where, tier, groups, int64(p.Groups), p.ExpertHead)...)
 				groups += int64(p.Groups)
 			}
-			q := expert.Pool{First: int64(p.First), Count: int64(p.Count), Tier: tier}
-			for part := range block.Parts {
-				q.Parts = append(q.Parts, where(p.Slabs[part].Name))
-				q.Sizes = append(q.Sizes, p.Slabs[part].Size)
+			l[i].Pools = append(l[i].Pools, runs(where, tier, int64(p.First), int64(p.Count), p.Slabs[:]...)...)
+			if order := where(p.Slabs[block.PartGate].Name).Order; order != nil {
+				l[i].Order = order // of a flat model, whose only pool this is
 			}
-			l[i].Pools = append(l[i].Pools, q)
 		}
 	}
 	return l
 }
 
-// heads is the pool of n routing heads that stand one after the other.
-func (s *SlabTensor) heads(where func(tensor string) base.Range, tier int, first, n int64) expert.Pool {
-	return expert.Pool{First: first, Count: n, Tier: tier, Parts: []base.Range{where(s.Name)}, Sizes: []int64{s.Size}}
+// runs are n experts or heads from first on, a run for each file that they stand
+// in. All of their tensors have the same runs.
+func runs(where func(tensor string) base.Stack, tier int, first, n int64, tensors ...SlabTensor) []expert.Pool {
+	var all []expert.Pool
+	for r, run := range where(tensors[0].Name).Runs {
+		q := expert.Pool{First: first + run.First, Count: run.Count, Stride: run.Stride, Tier: tier}
+		if run.Count == 0 { // one piece
+			q.Count = n
+		}
+		for _, t := range tensors {
+			q.Parts = append(q.Parts, where(t.Name).Runs[r].At)
+			q.Sizes = append(q.Sizes, t.Size)
+		}
+		all = append(all, q)
+	}
+	return all
 }

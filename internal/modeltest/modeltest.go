@@ -91,7 +91,7 @@ func (f *File) Store(t testing.TB, m *model.Model) expert.Store {
 // than what a store needs.
 func (f *File) StoreOf(t testing.TB, m *model.Model, r rung.Rung, budget int64) expert.Store {
 	t.Helper()
-	l := m.Layout(f.W.Where)
+	l := m.Layout(f.W.Stack)
 	s, err := expert.New(expert.Options{Rung: r, Layout: l, Budget: base.ByteSize(max(budget, l.Floor(r.Align())))})
 	require.NoError(t, err)
 	return s

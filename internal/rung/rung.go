@@ -40,6 +40,13 @@ type Viewer interface {
 	View(r base.Range) ([]byte, error)
 }
 
+// Whole is a rung that is best asked for whole experts: a part of one costs as
+// much, because all of it must be seen to know that it is right.
+type Whole interface {
+	// Whole says that reads should not be cut into pieces.
+	Whole() bool
+}
+
 // Counter is a rung that counts what it was asked for.
 type Counter interface {
 	// Counts returns the counts so far. Any goroutine may call it.

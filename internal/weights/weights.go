@@ -23,8 +23,13 @@ type Tensor struct {
 	// consecutive values differ in Dims[0]. A matrix with Dims {cols, rows} maps
 	// cols inputs to rows outputs.
 	Dims []int
-	// Range is where the blocks are, row after row without padding.
+	// Range is where the blocks are, row after row without padding. It is empty
+	// when Stack is set.
 	Range base.Range
+	// Stack is where the parts along the outermost dimension stand, at least one,
+	// each without padding inside, in a file that keeps them apart; nil when Range
+	// says it all.
+	Stack *base.Stack
 }
 
 // Elements is the number of values, the product of the dimensions. Readers
@@ -49,6 +54,9 @@ func (t Tensor) Dim(i int) int {
 // dimension, such as one expert of a stack. It returns an error when the tensor
 // does not divide into n parts or has fewer than i+1.
 func (t Tensor) Slice(i, n int) (base.Range, error) {
+	if t.Stack != nil {
+		return t.part(i, n)
+	}
 	if n <= 0 || i < 0 || i >= n || t.Dims[len(t.Dims)-1]%n != 0 || t.Range.Len%int64(n) != 0 {
 		return base.Range{}, fmt.Errorf("tensor %s with dimensions %v has no part %d of %d", t.Name, t.Dims, i, n)
 	}
@@ -56,6 +64,25 @@ func (t Tensor) Slice(i, n int) (base.Range, error) {
 	part.Len /= int64(n)
 	part.Off += int64(i) * part.Len
 	return part, nil
+}
+
+// part is Slice for a tensor whose parts stand apart.
+func (t Tensor) part(i, n int) (base.Range, error) {
+	last := t.Stack.Runs[len(t.Stack.Runs)-1]
+	if int64(n) != last.First+last.Count || i < 0 || i >= n {
+		return base.Range{}, fmt.Errorf("tensor %s with dimensions %v, whose parts stand apart, has no part %d of %d", t.Name, t.Dims, i, n)
+	}
+	at := int64(i)
+	if t.Stack.Order != nil {
+		at = int64(t.Stack.Order[i])
+	}
+	for _, r := range t.Stack.Runs {
+		if at < r.First+r.Count {
+			size := r.At.Len - (r.Count-1)*r.Stride
+			return base.Range{Object: r.At.Object, Off: r.At.Off + (at-r.First)*r.Stride, Len: size}, nil
+		}
+	}
+	panic(fmt.Sprintf("weights: tensor %s has no run for part %d", t.Name, i))
 }
 
 // Model is what a file, or a set of split files, holds.
@@ -95,6 +122,17 @@ func (m *Model) Tensor(name string) (Tensor, bool) {
 func (m *Model) Where(name string) base.Range {
 	t, _ := m.Tensor(name)
 	return t.Range
+}
+
+// Stack is where the parts of the tensor of that name stand, which is there. One
+// that is in one piece is a run whose Count and Stride are 0: what a part is, its
+// reader knows.
+func (m *Model) Stack(name string) base.Stack {
+	t, _ := m.Tensor(name)
+	if t.Stack != nil {
+		return *t.Stack
+	}
+	return base.Stack{Runs: []base.Run{{At: t.Range}}}
 }
 
 // Len is the number of tensors.

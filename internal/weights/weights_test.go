@@ -13,8 +13,8 @@ import (
 
 func TestModel(t *testing.T) {
 	obj := base.Object{Name: "m", Size: 1000}
-	a := Tensor{"a", quant.F32, []int{4, 6}, base.Range{Object: obj, Off: 0, Len: 96}}
-	b := Tensor{"b", quant.Q8_0, []int{32, 2, 3}, base.Range{Object: obj, Off: 96, Len: 204}}
+	a := Tensor{Name: "a", Type: quant.F32, Dims: []int{4, 6}, Range: base.Range{Object: obj, Off: 0, Len: 96}}
+	b := Tensor{Name: "b", Type: quant.Q8_0, Dims: []int{32, 2, 3}, Range: base.Range{Object: obj, Off: 96, Len: 204}}
 	m, err := New(Meta{}, []base.Object{obj}, []Tensor{b, a})
 	require.NoError(t, err)
 	require.Equal(t, 2, m.Len())
@@ -34,7 +34,7 @@ func TestModel(t *testing.T) {
 }
 
 func TestTensor(t *testing.T) {
-	x := Tensor{"x", quant.Q8_0, []int{32, 2, 3}, base.Range{Off: 96, Len: 204}}
+	x := Tensor{Name: "x", Type: quant.Q8_0, Dims: []int{32, 2, 3}, Range: base.Range{Off: 96, Len: 204}}
 	require.Equal(t, 192, x.Elements())
 	require.Equal(t, 3, x.Dim(2))
 	require.Equal(t, 1, x.Dim(3))

@@ -1,0 +1,233 @@
+package lite
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/lite-llm/lite/internal/modeltest"
+	"github.com/lite-llm/lite/internal/vfs"
+	"github.com/lite-llm/lite/internal/weights/gguf"
+	"github.com/lite-llm/lite/internal/weights/synth"
+)
+
+// packOf packs a model and returns the pack's directory.
+func packOf(t *testing.T, path string, o PackOptions) string {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "model.pack")
+	_, err := Pack(context.Background(), path, out, o)
+	require.NoError(t, err)
+	return out
+}
+
+// answerOf is what the model at path answers.
+func answerOf(t *testing.T, path string, o Options) result {
+	t.Helper()
+	m, err := Open(path, o)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, m.Close()) }()
+	got, g := ask(m.NewSession(), question())
+	require.NoError(t, g.Err())
+	return got
+}
+
+// leastOf are options under which a model reads its experts again and again, past
+// the page cache.
+func leastOf(t *testing.T, path string, o Options) Options {
+	t.Helper()
+	o.Memory, o.Context, o.Chunk, o.Threads, o.Direct = 1, 512, 16, 1, DirectAlways
+	_, err := Open(path, o)
+	var short *MemoryError
+	require.ErrorAs(t, err, &short)
+	o.Memory = short.Need
+	return o
+}
+
+// splitModel writes a model in several files and returns the first.
+func splitModel(t *testing.T, family string) string {
+	t.Helper()
+	mix, err := synth.ParseMix("Q8_0")
+	require.NoError(t, err)
+	d, err := synth.New(synth.Tiny(family), synth.Options{Mix: mix, Seed: 3})
+	require.NoError(t, err)
+	parts, err := gguf.Divide(d.Infos(), 100_000)
+	require.NoError(t, err)
+	require.Greater(t, len(parts), 2)
+	prefix := filepath.Join(t.TempDir(), "split")
+	create := func(path string) (io.WriteCloser, error) { return os.Create(path) }
+	require.NoError(t, gguf.WriteSplit(create, prefix, d.Keys(), parts, d.Data(nil)))
+	return gguf.PartPath(prefix, 1, len(parts))
+}
+
+// writeModel writes a random model.
+func writeModel(t *testing.T, shape synth.Shape, mix string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "model.gguf")
+	require.NoError(t, os.WriteFile(path, modeltest.Bytes(t, shape, mix, 1), 0o600))
+	return path
+}
+
+// TestAPackAnswersAsItsModel holds packs of every kind of model to one hash of
+// logits, in all memory and in the least, checked and unchecked, in one shard and
+// in many; and a pack of the pack to the same bytes.
+func TestAPackAnswersAsItsModel(t *testing.T) {
+	mixed := synth.Tiny("olmoe") // with layers whose down projections have another type
+	mixed.Layers, mixed.Dim, mixed.ExpertFF, mixed.FF = 8, 256, 256, 256
+	for name, path := range map[string]string{
+		"tiny":     "tiny",
+		"native":   writeModel(t, synth.Tiny("lite"), "Q8_0"),
+		"flat":     writeModel(t, synth.Tiny("qwen3moe"), "Q8_0"),
+		"deepseek": writeModel(t, synth.Tiny("deepseek2"), "Q8_0"),
+		"mixed":    writeModel(t, mixed, "Q4_K_M"),
+		"dense":    writeModel(t, synth.Tiny("llama"), "Q8_0"),
+		"split":    splitModel(t, "qwen2moe"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			want := answerOf(t, path, Options{})
+			whole := packOf(t, path, PackOptions{})
+			many := packOf(t, path, PackOptions{ShardBytes: 1})
+			for _, dir := range []string{whole, many} {
+				require.Equal(t, want, answerOf(t, dir, Options{}))
+				require.Equal(t, want, answerOf(t, dir, leastOf(t, dir, Options{Verify: true})))
+				require.Equal(t, want, answerOf(t, dir, leastOf(t, dir, Options{})))
+			}
+			requireSameFiles(t, whole, packOf(t, path, PackOptions{}))
+			requireSameFiles(t, whole, packOf(t, many, PackOptions{}))
+			v, err := VerifyPack(context.Background(), many, VerifyOptions{})
+			require.NoError(t, err)
+			require.Empty(t, v.Damaged)
+		})
+	}
+}
+
+// files are the files below a directory.
+func files(t *testing.T, dir string) map[string][]byte {
+	t.Helper()
+	all := map[string][]byte{}
+	require.NoError(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		name, err := filepath.Rel(dir, path)
+		require.NoError(t, err)
+		all[name], err = os.ReadFile(path)
+		return err
+	}))
+	return all
+}
+
+func requireSameFiles(t *testing.T, a, b string) {
+	t.Helper()
+	x, y := files(t, a), files(t, b)
+	require.Len(t, y, len(x))
+	for name := range x {
+		require.True(t, bytes.Equal(x[name], y[name]), name)
+	}
+}
+
+// TestADamagedExpertIsNeverUsed changes a byte of every expert, one after the
+// other. A checked model does not open, or ends with an IntegrityError that names
+// an expert; and what it said before is right.
+func TestADamagedExpertIsNeverUsed(t *testing.T) {
+	dir := packOf(t, writeModel(t, synth.Tiny("qwen3moe"), "Q8_0"), PackOptions{})
+	want := answerOf(t, dir, Options{})
+	mem := vfs.Mem{}
+	for name, b := range files(t, dir) {
+		mem[filepath.ToSlash(filepath.Join("p", name))] = b
+	}
+	m, err := Open("p", Options{Verify: true, fs: mem})
+	require.NoError(t, err)
+	layout := m.m.Layout(m.w.Stack)
+	require.NoError(t, m.Close())
+	named := 0
+	for layer := range layout {
+		for k := range layout[layer].Pools {
+			p := &layout[layer].Pools[k]
+			for i := range p.Count {
+				at := p.Parts[i%3].Off + i*p.Stride + i
+				file := mem[p.Parts[0].Object.Name]
+				file[at] ^= 0x10
+				got, err := tryToAnswer("p", Options{Verify: true, Direct: DirectNever, fs: mem})
+				file[at] ^= 0x10
+				if err == nil {
+					require.Equal(t, want, got, "it did not need the expert")
+					continue
+				}
+				var bad *IntegrityError
+				require.ErrorAs(t, err, &bad)
+				require.Equal(t, p.Parts[0].Object.Name, bad.Object)
+				require.Contains(t, bad.Part, "expert ")
+				require.Equal(t, want.ids[:len(got.ids)], append([]int32{}, got.ids...))
+				named++
+			}
+		}
+	}
+	require.Greater(t, named, 5)
+}
+
+func tryToAnswer(path string, o Options) (result, error) {
+	m, err := Open(path, o)
+	if err != nil {
+		return result{}, err
+	}
+	got, g := ask(m.NewSession(), question())
+	return got, errors.Join(g.Err(), m.Close())
+}
+
+// TestOnlyPacksAreVerified holds that nobody believes a model checked that has
+// nothing to be checked against.
+func TestOnlyPacksAreVerified(t *testing.T) {
+	for _, path := range []string{"tiny", writeModel(t, synth.Tiny("llama"), "Q8_0")} {
+		_, err := Open(path, Options{Verify: true})
+		var bad *OptionError
+		require.ErrorAs(t, err, &bad)
+		require.ErrorContains(t, err, "is not a pack")
+	}
+}
+
+// TestSignatures trusts the key that signed and no other.
+func TestSignatures(t *testing.T) {
+	private, public, err := GenerateKey()
+	require.NoError(t, err)
+	_, other, err := GenerateKey()
+	require.NoError(t, err)
+	key, err := ParsePrivateKey(private)
+	require.NoError(t, err)
+	right, err := ParsePublicKey(public)
+	require.NoError(t, err)
+	wrong, err := ParsePublicKey(other)
+	require.NoError(t, err)
+	plain, signed := packOf(t, "tiny", PackOptions{}), packOf(t, "tiny", PackOptions{Key: key})
+
+	m, err := Open(signed, Options{Key: right})
+	require.NoError(t, err)
+	require.Equal(t, KeyID(right), m.Info().Pack.SignedBy)
+	require.NoError(t, m.Close())
+	v, err := VerifyPack(context.Background(), signed, VerifyOptions{Key: right})
+	require.NoError(t, err)
+	require.True(t, v.Trusted)
+
+	var bad *SignatureError
+	_, err = Open(signed, Options{Key: wrong})
+	require.ErrorAs(t, err, &bad)
+	require.ErrorContains(t, err, KeyID(wrong))
+	_, err = Open(plain, Options{Key: right})
+	require.ErrorAs(t, err, &bad)
+	require.ErrorContains(t, err, "no signature")
+
+	manifest := filepath.Join(signed, "manifest.json")
+	b, err := os.ReadFile(manifest)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(manifest, []byte(strings.Replace(string(b), `"name":"tiny"`, `"name":"tinx"`, 1)), 0o600))
+	_, err = Open(signed, Options{Key: right})
+	require.ErrorAs(t, err, &bad)
+	require.ErrorContains(t, err, "does not fit its manifest")
+}
