@@ -59,8 +59,9 @@ type Generation struct {
 	logits  []float32
 
 	tokens []int32
-	text   strings.Builder
-	held   string // text that may turn out to begin a stop text
+	last   [1]int32        // the last token, to step with
+	text   strings.Builder // of all tokens
+	out    int             // text that was handed out; the rest may turn out to begin a stop text
 	stop   Stop
 	err    error
 	stats  Stats
@@ -176,7 +177,8 @@ func (g *Generation) run(yield func(Token) bool) error {
 		if !more {
 			return nil
 		}
-		if err := g.step([]int32{id}, engine.WantLast); err != nil {
+		g.last[0] = id
+		if err := g.step(g.last[:], engine.WantLast); err != nil {
 			return err
 		}
 	}
@@ -253,57 +255,55 @@ func (g *Generation) take(id int32, yield func(Token) bool) bool {
 	g.tokens = append(g.tokens, id)
 	if g.s.m.text.tok.IsEnd(id) && !g.req.IgnoreEnd {
 		g.stop = StopEnd
-		yield(Token{ID: id, Text: g.release(g.stream.Flush(), true)})
+		g.stream.Flush(&g.text)
+		yield(Token{ID: id, Text: g.release(g.text.Len())})
 		return false
 	}
-	text, ended := g.until(g.stream.Push(id))
+	g.stream.Push(&g.text, id)
+	sure, ended := g.sure()
 	switch {
 	case ended:
 		g.stop = StopText
 	case g.req.MaxTokens > 0 && len(g.tokens) >= g.req.MaxTokens:
 		g.stop = StopLength
-		text += g.release(g.stream.Flush(), true)
+		g.stream.Flush(&g.text)
+		sure = g.text.Len()
 	case len(g.s.tokens) >= g.room:
 		g.stop = StopContext
-		text += g.release(g.stream.Flush(), true)
+		g.stream.Flush(&g.text)
+		sure = g.text.Len()
 	default:
-		return yield(Token{ID: id, Text: text})
+		return yield(Token{ID: id, Text: g.release(sure)})
 	}
-	yield(Token{ID: id, Text: text})
+	yield(Token{ID: id, Text: g.release(sure)})
 	return false
 }
 
-// until adds text to what is held back and releases what cannot begin a stop
-// text. It says whether one came.
-func (g *Generation) until(text string) (string, bool) {
-	g.held += text
+// sure is how much of the text no stop text can begin in, or, when one came, what
+// is before it.
+func (g *Generation) sure() (n int, ended bool) {
+	held := g.text.String()[g.out:]
+	n = len(held)
 	for _, stop := range g.req.Stop {
-		if at := strings.Index(g.held, stop); stop != "" && at >= 0 {
-			g.held = g.held[:at]
-			return g.release("", true), true
+		if at := strings.Index(held, stop); stop != "" && at >= 0 {
+			return g.out + at, true
 		}
-	}
-	return g.release("", false), false
-}
-
-// release hands out held text: all of it, or what no stop text can begin in.
-func (g *Generation) release(text string, all bool) string {
-	g.held += text
-	n := len(g.held)
-	if !all {
-		for _, stop := range g.req.Stop {
-			for k := min(len(stop)-1, len(g.held)); k > 0; k-- {
-				if strings.HasSuffix(g.held, stop[:k]) {
-					n = min(n, len(g.held)-k)
-					break
-				}
+		for k := min(len(stop)-1, len(held)); k > 0; k-- {
+			if strings.HasSuffix(held, stop[:k]) {
+				n = min(n, len(held)-k)
+				break
 			}
 		}
 	}
-	out := g.held[:n]
-	g.held = g.held[n:]
-	g.text.WriteString(out)
-	return out
+	return g.out + n, false
+}
+
+// release hands out the text up to n. It is a part of the whole text's memory, so
+// that a token costs none of its own.
+func (g *Generation) release(n int) string {
+	text := g.text.String()[g.out:n]
+	g.out = n
+	return text
 }
 
 // finish completes the statistics.
@@ -364,7 +364,7 @@ func (g *Generation) Stats() Stats { return g.stats }
 func (g *Generation) StopReason() Stop { return g.stop }
 
 // Text is the whole answer so far.
-func (g *Generation) Text() string { return g.text.String() }
+func (g *Generation) Text() string { return g.text.String()[:g.out] }
 
 // IDs are the answer's tokens so far, the one that ended it included. The
 // slice belongs to the generation.

@@ -24,9 +24,10 @@ func streamed(tok *Tokenizer, ids []int32) string {
 	s := tok.Stream()
 	var out strings.Builder
 	for _, id := range ids {
-		out.WriteString(s.Push(id))
+		s.Push(&out, id)
 	}
-	return out.String() + s.Flush()
+	s.Flush(&out)
+	return out.String()
 }
 
 // FuzzText holds every kind and pattern, for any bytes, to: what is encoded

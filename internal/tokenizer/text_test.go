@@ -39,9 +39,13 @@ func TestText(t *testing.T) {
 				out := eachLine(t, d.Input, func(text string) string {
 					id, ok := tok.Lookup(text)
 					require.True(t, ok, "%q", text)
-					return strconv.Quote(s.Push(id))
+					var piece strings.Builder
+					s.Push(&piece, id)
+					return strconv.Quote(piece.String())
 				})
-				return out + fmt.Sprintf("rest %q\n", s.Flush())
+				var rest strings.Builder
+				s.Flush(&rest)
+				return out + fmt.Sprintf("rest %q\n", rest.String())
 			}
 			d.Fatalf(t, "no such command")
 			return ""
