@@ -28,7 +28,6 @@ import (
 	"github.com/lite-llm/lite/internal/memory"
 	"github.com/lite-llm/lite/internal/model"
 	"github.com/lite-llm/lite/internal/pack"
-	"github.com/lite-llm/lite/internal/packing"
 	"github.com/lite-llm/lite/internal/rung"
 	"github.com/lite-llm/lite/internal/rung/dram"
 	"github.com/lite-llm/lite/internal/rung/nvme"
@@ -89,15 +88,12 @@ func Open(path string, o Options) (*Model, error) {
 // open reads the description, makes the plan and loads what it says.
 func (m *Model) open(path string) error {
 	var err error
-	if m.w, m.pack, err = describe(path, &m.opt); err != nil {
+	if err = m.describe(path); err != nil {
 		return err
 	}
 	needs, err := m.build(nil)
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
-	}
-	if err = packing.Match(m.pack, needs, path); err != nil {
-		return err
 	}
 	if m.text, err = newText(m.w.Source(), needs.Vocab); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
