@@ -9,6 +9,7 @@ import (
 	"github.com/lite-llm/lite/internal/model"
 	"github.com/lite-llm/lite/internal/pack"
 	"github.com/lite-llm/lite/internal/packing"
+	"github.com/lite-llm/lite/internal/rung/synth"
 	"github.com/lite-llm/lite/internal/tiny"
 	"github.com/lite-llm/lite/internal/vfs"
 	"github.com/lite-llm/lite/internal/weights/gguf"
@@ -88,6 +89,9 @@ func packInfo(p *pack.Pack, path string) *PackInfo {
 // describe reads the description of the model at path, which may be a pack, whose
 // tier plan holds unless there is another one.
 func (m *Model) describe(path string) (err error) {
+	if synth.Is(path) {
+		return m.synthesize(path)
+	}
 	if path == tiny.Name || !pack.Is(m.opt.fs, path) {
 		if m.opt.verify() {
 			return &OptionError{What: path + " is not a pack, and only packs can be verified; 'lite pack' makes one"}
