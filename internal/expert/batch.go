@@ -97,11 +97,8 @@ func (c *Cache) back(e *entry) {
 // unpin lets an entry be evicted again.
 func (c *Cache) unpin(e *entry) {
 	e.pins--
-	switch {
-	case c.view != nil:
+	if c.view != nil {
 		c.forget(e)
-	case c.off && e.pins == 0:
-		c.leave(e)
 	}
 }
 
