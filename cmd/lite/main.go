@@ -66,6 +66,7 @@ the model that comes with Lite.`,
 	root.SetUsageTemplate(root.UsageTemplate() + exitCodes)
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(newRun(), newInspect(), newEval(), newBench(), newSparsify(), newLogits(), newVersion())
+	root.AddCommand(newTrace(), newTierPlan())
 	root.AddCommand(newPack(), newVerify(), newKeys())
 	return root
 }

@@ -49,9 +49,9 @@ func (s *Shape) Total() (n int64) {
 // limited says whether groups of experts are dropped before the choice.
 func (s *Shape) limited() bool { return s.LimitGroups > 1 && s.LimitUsed < s.LimitGroups }
 
-// check says whether what was made of one model fits this one. The name may
-// differ: it is what a file calls itself.
-func (s *Shape) check(what string, m Model) error {
+// Check says whether what was made of one model fits this one. The name may
+// differ: it is what a file calls itself. It returns a *ModelError.
+func (s *Shape) Check(what string, m Model) error {
 	have := s.Model()
 	for _, field := range []struct{ name, theirs, ours string }{
 		{"architecture", m.Architecture, have.Architecture},

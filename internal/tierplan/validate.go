@@ -12,7 +12,7 @@ func (p *Plan) Validate(s *Shape) error {
 	if len(p.Tiers) == 0 || len(p.Tiers) > MaxTiers || len(p.Sets) == 0 || len(p.Sets) > MaxSets {
 		return errorf("there are %d tiers and %d tier sets: want 1 to %d tiers and 1 to %d sets", len(p.Tiers), len(p.Sets), MaxTiers, MaxSets)
 	}
-	if err := s.check("tier plan", p.Model); err != nil {
+	if err := s.Check("tier plan", p.Model); err != nil {
 		return err
 	}
 	if err := p.validateTiers(s); err != nil {
