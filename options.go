@@ -47,8 +47,10 @@ type Options struct {
 	// fewest that are fastest, measured when the model is opened.
 	ReadDepth int
 	// Prefetch is how the experts of the next layer are guessed, so that they
-	// are read while the disk would be idle: "off" (the default), "next" or
-	// "transitions".
+	// are read while the disk would be idle: "off" (the default), "next" (the
+	// next layer's router is asked; native models have none that stays in
+	// memory, and it names nothing) or "transitions" (what followed before).
+	// docs/adr/0006 has what they gave.
 	Prefetch string
 	// Verify checks every byte of a pack's weights against the pack's hashes when
 	// it enters memory. Only packs can be verified; other models are refused.
