@@ -98,10 +98,12 @@ func (m *Model) demand(needs *model.Model) demand {
 		d.process = int64(len(tiny.GGUF))
 		return d
 	}
-	d.process = m.headerBytes()
+	if m.synthetic == nil { // whose description is on the heap
+		d.process = m.headerBytes()
+	}
 	d.trunk += trunkBytes(needs.Trunk, align)
 	d.all, d.largest = layout.Slots(align)
-	d.smallest = layout.Smallest(align)
+	d.smallest, d.count = layout.Smallest(align), layout.Count()
 	for _, set := range needs.Planned() {
 		tiers, kTier := set.Tiers, set.KTier
 		if m.opt.Tiers != nil { // whose experts stand where they stood, in one pool

@@ -8,6 +8,7 @@ import (
 	"github.com/lite-llm/lite/internal/kv"
 	"github.com/lite-llm/lite/internal/model"
 	"github.com/lite-llm/lite/internal/pack"
+	"github.com/lite-llm/lite/internal/rung/synth"
 	"github.com/lite-llm/lite/internal/sample"
 	"github.com/lite-llm/lite/internal/tierplan"
 	"github.com/lite-llm/lite/internal/weights/gguf"
@@ -55,6 +56,8 @@ type (
 	TierFormatError = tierplan.FormatError
 	// TierFlatError says that a model is not one that a plan can divide.
 	TierFlatError = model.PlanError
+	// SyntheticError says that the name of a synthetic model is none.
+	SyntheticError = synth.NameError
 	// SamplingError says which value of a Sampling is out of range.
 	SamplingError = sample.OptionError
 	// TokenError says that a token of a request is not in the vocabulary.

@@ -28,10 +28,10 @@ import (
 	"github.com/lite-llm/lite/internal/memory"
 	"github.com/lite-llm/lite/internal/model"
 	"github.com/lite-llm/lite/internal/pack"
-	"github.com/lite-llm/lite/internal/packing"
 	"github.com/lite-llm/lite/internal/rung"
 	"github.com/lite-llm/lite/internal/rung/dram"
 	"github.com/lite-llm/lite/internal/rung/nvme"
+	"github.com/lite-llm/lite/internal/rung/synth"
 	"github.com/lite-llm/lite/internal/rung/verified"
 	"github.com/lite-llm/lite/internal/tiny"
 	"github.com/lite-llm/lite/internal/vfs"
@@ -42,18 +42,20 @@ import (
 // generations take turns: one begins when the loop over another's tokens has
 // ended, so a loop over tokens must not generate with the same model.
 type Model struct {
-	path  string
-	opt   settled
-	w     *weights.Model
-	pack  *pack.Pack // nil when the model is not a pack
-	m     *model.Model
-	plan  *Plan
-	rung  rung.Rung
-	trunk *trunk
-	store *expert.Cache
-	eng   *engine.Engine
-	pool  *kv.Pool
-	text  *text
+	path string
+	opt  settled
+	w    *weights.Model
+	pack *pack.Pack // nil when the model is not a pack
+	// synthetic makes the bytes of a synthetic model; nil for any other.
+	synthetic *synth.Model
+	m         *model.Model
+	plan      *Plan
+	rung      rung.Rung
+	trunk     *trunk
+	store     *expert.Cache
+	eng       *engine.Engine
+	pool      *kv.Pool
+	text      *text
 	// uncap ends the limit on the Go heap; it may be called again.
 	uncap func()
 
@@ -63,8 +65,9 @@ type Model struct {
 }
 
 // Open opens the model at path: a GGUF file (the first one of a split), the
-// directory of a pack, or "tiny", which is embedded. Files are read in place; only
-// the trunk is loaded.
+// directory of a pack, "tiny", which is embedded, or a synthetic model such as
+// "synth:1e15" (package internal/rung/synth), whose random weights are made as they
+// are read. Files are read in place; only the trunk is loaded.
 // The error is of the system for a path that cannot be read, a *FormatError,
 // *FamilyError or another that names the path for a file that cannot be run, a
 // *MemoryError when it does not fit, and an *OptionError for bad options.
@@ -89,15 +92,12 @@ func Open(path string, o Options) (*Model, error) {
 // open reads the description, makes the plan and loads what it says.
 func (m *Model) open(path string) error {
 	var err error
-	if m.w, m.pack, err = describe(path, &m.opt); err != nil {
+	if err = m.describe(path); err != nil {
 		return err
 	}
 	needs, err := m.build(nil)
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
-	}
-	if err = packing.Match(m.pack, needs, path); err != nil {
-		return err
 	}
 	if m.text, err = newText(m.w.Source(), needs.Vocab); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
@@ -150,7 +150,7 @@ func (m *Model) load(needs *model.Model) error {
 		return err
 	}
 	m.store, err = expert.New(expert.Options{
-		Rung: m.rung, Layout: m.m.Layout(m.w.Stack), Budget: base.ByteSize(m.plan.Experts), Depth: m.plan.ReadDepth,
+		Rung: m.rung, Layout: m.m.Layout(m.w.Stack), Budget: base.ByteSize(m.plan.Experts), Depth: m.plan.ReadDepth, Off: m.opt.NoCache,
 	})
 	if err != nil {
 		return err
@@ -161,7 +161,7 @@ func (m *Model) load(needs *model.Model) error {
 		seed = *m.opt.RoutingSeed
 	}
 	m.eng = engine.New(m.m, m.store, engine.Options{
-		Kernels: m.opt.kernels, Threads: m.plan.Threads, RoutingSeed: seed, Prefetch: m.prefetch(),
+		Kernels: m.opt.kernels, Threads: m.plan.Threads, RoutingSeed: seed, Clock: m.opt.clock(), Prefetch: m.prefetch(),
 		Routed: func(layer int, row engine.Row, chosen []hser.Choice) {
 			if m.routed != nil {
 				m.routed(layer, row, chosen)
@@ -180,6 +180,9 @@ func (m *Model) prefetch() prefetch.Kind {
 }
 
 func (m *Model) openRung() (rung.Rung, error) {
+	if m.synthetic != nil {
+		return m.synthetic.Rung(), nil
+	}
 	if m.path == tiny.Name {
 		return dram.New(map[string][]byte{tiny.Name: tiny.GGUF}), nil
 	}

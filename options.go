@@ -68,6 +68,12 @@ type Options struct {
 	// OpenTiers, if not empty, are the only tiers that requests may use.
 	OpenTiers []string
 
+	// Measure times the layers with experts, for Model.Times.
+	Measure bool
+	// NoCache keeps no expert: each is read whenever a layer asks for it, however
+	// much memory there is. It is for measurements.
+	NoCache bool
+
 	fs vfs.FS // of the model's path; nil is the system's
 }
 

@@ -9,9 +9,9 @@ import (
 	"github.com/lite-llm/lite/internal/model"
 	"github.com/lite-llm/lite/internal/pack"
 	"github.com/lite-llm/lite/internal/packing"
+	"github.com/lite-llm/lite/internal/rung/synth"
 	"github.com/lite-llm/lite/internal/tiny"
 	"github.com/lite-llm/lite/internal/vfs"
-	"github.com/lite-llm/lite/internal/weights"
 	"github.com/lite-llm/lite/internal/weights/gguf"
 )
 
@@ -23,8 +23,8 @@ type PackOptions struct {
 	Key ed25519.PrivateKey
 	// Progress is told how many bytes of all are written; nil when nobody asks.
 	Progress func(done, all int64)
-
-	fs vfs.FS // of the model's path; nil is the system's
+	// Tiers divide the experts of a flat model; nil leaves them as they are.
+	Tiers *TierPlan
 }
 
 // PackInfo says what was packed.
@@ -43,31 +43,30 @@ type PackInfo struct {
 // out.partial, and the same call goes on from there. Equal models and options give
 // equal bytes.
 func Pack(ctx context.Context, path, out string, o PackOptions) (*PackInfo, error) {
-	opt := settled{Options: Options{fs: o.fs}}
-	if opt.fs == nil {
-		opt.fs = vfs.OS{}
-	}
+	m := &Model{opt: settled{Options: Options{Tiers: o.Tiers, fs: vfs.OS{}}}}
 	if path == tiny.Name {
-		opt.fs = vfs.Mem{tiny.Name: tiny.GGUF}
+		m.opt.fs = vfs.Mem{tiny.Name: tiny.GGUF}
 	}
-	w, p, err := describe(path, &opt)
-	if err != nil {
+	if err := m.describe(path); err != nil {
 		return nil, err
 	}
-	m, err := model.Build(w.Source(), nil)
+	built, err := m.build(nil)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	if err := packing.Match(p, m, path); err != nil {
-		return nil, err
+	naming, names := packing.Of(built, m.opt.Tiers)
+	if m.pack != nil && o.Tiers == nil { // whose tiers go on as they were
+		for i := range naming.Tiers {
+			old := &m.pack.Manifest.Tiers[i]
+			naming.Tiers[i].Budget, naming.Tiers[i].Placement, naming.Tiers[i].Access = old.Budget, old.Placement, old.Access
+		}
 	}
-	naming, names := packing.Of(m)
 	sink, err := pack.NewDir(out)
 	if err != nil {
 		return nil, err
 	}
 	_, err = pack.Write(ctx, sink, &pack.Job{
-		FS: opt.fs, Model: w, Naming: *naming, Tensors: names, ShardBytes: o.ShardBytes, Key: o.Key, Progress: o.Progress,
+		FS: m.opt.fs, Model: m.w, Naming: *naming, Tensors: names, ShardBytes: o.ShardBytes, Key: o.Key, Progress: o.Progress,
 	})
 	if err != nil {
 		return nil, err
@@ -87,20 +86,49 @@ func packInfo(p *pack.Pack, path string) *PackInfo {
 	return info
 }
 
-// describe reads the description of the model at path, which may be a pack.
-func describe(path string, o *settled) (*weights.Model, *pack.Pack, error) {
-	if path == tiny.Name || !pack.Is(o.fs, path) {
-		if o.verify() {
-			return nil, nil, &OptionError{What: path + " is not a pack, and only packs can be verified; 'lite pack' makes one"}
+// describe reads the description of the model at path, which may be a pack, whose
+// tier plan holds unless there is another one.
+func (m *Model) describe(path string) (err error) {
+	if synth.Is(path) {
+		return m.synthesize(path)
+	}
+	if path == tiny.Name || !pack.Is(m.opt.fs, path) {
+		if m.opt.verify() {
+			return &OptionError{What: path + " is not a pack, and only packs can be verified; 'lite pack' makes one"}
 		}
-		w, err := gguf.Open(o.fs, path)
-		return w, nil, err
+		m.w, err = gguf.Open(m.opt.fs, path)
+		return err
 	}
-	p, err := pack.Open(o.fs, path, pack.Options{Key: o.Key, Verify: o.verify()})
+	m.pack, err = pack.Open(m.opt.fs, path, pack.Options{Key: m.opt.Key, Verify: m.opt.verify()})
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
-	return p.Model, p, p.CheckSizes()
+	m.w = m.pack.Model
+	plan, err := fit(m.pack, path)
+	if err != nil {
+		return err
+	}
+	if m.opt.Tiers == nil {
+		m.opt.Tiers = plan
+	}
+	return m.pack.CheckSizes()
+}
+
+// fit holds a pack's manifest against the model that its trunk describes, and
+// returns the plan by which it was divided, or nil.
+func fit(p *pack.Pack, path string) (*TierPlan, error) {
+	m, err := model.Build(p.Model.Source(), nil)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	plan, err := packing.Plan(p, m)
+	if err == nil && plan != nil {
+		err = m.Divide(plan)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return plan, packing.Match(p, m, path)
 }
 
 // VerifyOptions say how a pack is verified.
@@ -135,11 +163,7 @@ func VerifyPack(ctx context.Context, path string, o VerifyOptions) (*Verificatio
 	if err != nil {
 		return nil, err
 	}
-	m, err := model.Build(p.Model.Source(), nil)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	if err := packing.Match(p, m, path); err != nil {
+	if _, err := fit(p, path); err != nil {
 		return nil, err
 	}
 	v := &Verification{PackInfo: *packInfo(p, path), Trusted: o.Key != nil, Damaged: []Damage{}}

@@ -11,9 +11,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/stretchr/testify/require"
 
+	"github.com/lite-llm/lite/internal/model"
 	"github.com/lite-llm/lite/internal/modeltest"
+	"github.com/lite-llm/lite/internal/tierplan"
 	"github.com/lite-llm/lite/internal/vfs"
 	"github.com/lite-llm/lite/internal/weights/gguf"
 	"github.com/lite-llm/lite/internal/weights/synth"
@@ -67,6 +70,15 @@ func splitModel(t *testing.T, family string) string {
 	return gguf.PartPath(prefix, 1, len(parts))
 }
 
+// sparseModel cuts a dense model into experts under tiers.
+func sparseModel(t *testing.T) string {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "sparse.gguf")
+	_, err := Sparsify(context.Background(), dense(t, "llama"), out, SparsifyOptions{Text: learned, Tokens: 256, Experts: 8})
+	require.NoError(t, err)
+	return out
+}
+
 // writeModel writes a random model.
 func writeModel(t *testing.T, shape synth.Shape, mix string) string {
 	t.Helper()
@@ -88,6 +100,7 @@ func TestAPackAnswersAsItsModel(t *testing.T) {
 		"deepseek": writeModel(t, synth.Tiny("deepseek2"), "Q8_0"),
 		"mixed":    writeModel(t, mixed, "Q4_K_M"),
 		"dense":    writeModel(t, synth.Tiny("llama"), "Q8_0"),
+		"sparse":   sparseModel(t),
 		"split":    splitModel(t, "qwen2moe"),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -230,4 +243,72 @@ func TestSignatures(t *testing.T) {
 	_, err = Open(signed, Options{Key: right})
 	require.ErrorAs(t, err, &bad)
 	require.ErrorContains(t, err, "does not fit its manifest")
+}
+
+// oddPlan divides the experts of a flat model into tiers that have different
+// numbers of them at different layers, none of them in one piece.
+func oddPlan(t *testing.T, path string) *TierPlan {
+	t.Helper()
+	w, err := gguf.Open(vfs.OS{}, path)
+	require.NoError(t, err)
+	m, err := model.Build(w.Source(), nil)
+	require.NoError(t, err)
+	shape, err := m.PlanShape()
+	require.NoError(t, err)
+	p := &TierPlan{Version: tierplan.Version, Model: shape.Model(), Default: "all", Sets: tierplan.Sets{
+		{Name: "all", Tiers: []string{"a", "b", "c"}, KExpert: 2}, {Name: "one", Tiers: []string{"b"}, KExpert: 2},
+	}}
+	for i, name := range []string{"a", "b", "c"} {
+		tier := tierplan.Tier{Name: name, Experts: make(tierplan.Layers, len(shape.Experts)), Placement: jsontext.Value(`{"pin":true}`)}
+		for layer, n := range shape.Experts {
+			for e := range int32(n) {
+				if of := (int(e)*5 + layer) % 7 % 3; of == i && n > 0 {
+					tier.Experts[layer] = append(tier.Experts[layer], e)
+				}
+			}
+		}
+		p.Tiers = append(p.Tiers, tier)
+	}
+	return p
+}
+
+// TestAPackByAPlan holds that a flat model that is packed by a plan has the
+// plan's tiers without being told, answers as with the plan, and with all tiers as
+// without one; and that a plan that breaks its budget is refused.
+func TestAPackByAPlan(t *testing.T) {
+	for _, family := range []string{"qwen3moe", "deepseek2"} {
+		path := writeModel(t, synth.Tiny(family), "Q8_0")
+		plan := oddPlan(t, path)
+		dir := packOf(t, path, PackOptions{Tiers: plan, ShardBytes: 30_000})
+		require.Equal(t, answerOf(t, path, Options{}), answerOf(t, dir, Options{}))
+
+		m, err := Open(dir, leastOf(t, dir, Options{Verify: true}))
+		require.NoError(t, err)
+		require.Equal(t, []string{"all", "one"}, m.TierSets())
+		require.JSONEq(t, `{"pin":true}`, string(m.pack.Manifest.Tiers[2].Placement))
+		flat, err := Open(path, Options{Tiers: plan})
+		require.NoError(t, err)
+		for _, set := range m.TierSets() {
+			r := question()
+			r.TierSet = set
+			want, g := ask(flat.NewSession(), r)
+			require.NoError(t, g.Err())
+			got, g := ask(m.NewSession(), r)
+			require.NoError(t, g.Err())
+			require.Equal(t, want, got, set)
+		}
+		require.NoError(t, errors.Join(m.Close(), flat.Close()))
+
+		requireSameFiles(t, dir, packOf(t, dir, PackOptions{ShardBytes: 30_000}))
+		other := packOf(t, path, PackOptions{})
+		requireSameFiles(t, dir, packOf(t, other, PackOptions{Tiers: plan, ShardBytes: 30_000}))
+		v, err := VerifyPack(context.Background(), dir, VerifyOptions{})
+		require.NoError(t, err)
+		require.Empty(t, v.Damaged)
+
+		plan.Tiers[0].Budget.Parameters = 1
+		_, err = Pack(context.Background(), path, filepath.Join(t.TempDir(), "p"), PackOptions{Tiers: plan})
+		var over *TierBudgetError
+		require.ErrorAs(t, err, &over)
+	}
 }

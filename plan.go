@@ -2,6 +2,7 @@ package lite
 
 import (
 	"fmt"
+	"math"
 	"math/bits"
 
 	"github.com/lite-llm/lite/internal/expert"
@@ -78,6 +79,7 @@ type demand struct {
 	page                   int64 // of KV: 128 positions
 	scratch                func(rows int) int64
 	all, largest, smallest int64 // slots of all experts, and of one
+	count                  int64 // slots of all experts; 0 when nobody counted
 	token                  int64 // slots of one token's experts
 }
 
@@ -178,19 +180,31 @@ func (d *demand) fill(s shape, limit int64) *Plan {
 	return p
 }
 
-// records is what slots of that size cost beyond themselves, at most.
+// records is what slots of that size cost beyond themselves, at most: all of them
+// are of the smallest size, or are all that there are.
 func (d *demand) records(slots int64) int64 {
 	if d.all == 0 {
 		return 0
 	}
 	q, rest := scaled(slots, d.perSlot(), d.smallest)
-	return q + min(rest, 1)
+	q += min(rest, 1)
+	if d.counted() {
+		q = min(q, d.count*slotRecord+(slots+tableShare-1)/tableShare)
+	}
+	return q
 }
+
+// counted says that the number of slots bounds the notes on them.
+func (d *demand) counted() bool { return d.count > 0 && d.count < math.MaxInt64/slotRecord }
 
 // within is the most slots that fit n bytes with their records: the inverse of
 // slots + records(slots).
 func (d *demand) within(n int64) int64 {
 	q, _ := scaled(n, d.smallest, d.smallest+d.perSlot())
+	if d.counted() && n > d.count*slotRecord {
+		tables, _ := scaled(n-d.count*slotRecord, tableShare, tableShare+1)
+		q = max(q, tables)
+	}
 	return q
 }
 

@@ -90,11 +90,11 @@ func describedModel(path string) (*model.Model, error) {
 	if path == tiny.Name {
 		o.fs = vfs.Mem{tiny.Name: tiny.GGUF}
 	}
-	w, _, err := describe(path, &o)
-	if err != nil {
+	d := &Model{path: path, opt: o}
+	if err := d.describe(path); err != nil {
 		return nil, err
 	}
-	m, err := model.Build(w.Source(), nil)
+	m, err := model.Build(d.w.Source(), nil)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}

@@ -46,7 +46,7 @@ func exitCode(err error) int {
 		return exitDone
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
-	case isA[*usageError](err), isA[*lite.OptionError](err), isA[*lite.SamplingError](err),
+	case isA[*usageError](err), isA[*lite.OptionError](err), isA[*lite.SyntheticError](err), isA[*lite.SamplingError](err),
 		isTierError(err), isA[*lite.TokenError](err), isA[*lite.ContextError](err),
 		errors.Is(err, lite.ErrEmpty), errors.Is(err, lite.ErrNoTemplate):
 		return exitUsage

@@ -63,9 +63,7 @@ func printInfo(cmd *cobra.Command, i lite.Info, plan bool) error {
 		row("pack", "%d shards, %s, manifest sha256 %s", i.Pack.Shards, signed, i.Pack.Digest)
 	}
 	row("kernels", "%s, profile %s", i.Kernels, i.Profile)
-	for _, t := range i.Tiers {
-		row("tier "+t.Name, "%d × %d experts a layer, largest %s, %s in all", t.Groups, t.Experts, count(t.ThetaMax), count(t.Params))
-	}
+	printTiers(row, i.Tiers)
 	for _, s := range i.Sets {
 		name := s.Name
 		if name == i.DefaultSet {
@@ -73,7 +71,7 @@ func printInfo(cmd *cobra.Command, i lite.Info, plan bool) error {
 		}
 		of := "no experts"
 		if len(s.Tiers) > 0 {
-			of = fmt.Sprintf("{%s} k_tier %d, k_group %d, k_expert %d", strings.Join(s.Tiers, ", "), s.KTier, s.KGroup, s.KExpert)
+			of = fmt.Sprintf("{%s} k_tier %d, k_group %d, k_expert %d", tierNames(s.Tiers), s.KTier, s.KGroup, s.KExpert)
 		}
 		row("set "+name, "%s: L %d, C_dense %s, K %d, Θ_max %s, P_active %s, experts of %s",
 			of, s.L, count(int64(s.CDense)), s.K, count(s.ThetaMax), count(s.PActive), size(s.ExpertBytes))
@@ -94,6 +92,38 @@ func printInfo(cmd *cobra.Command, i lite.Info, plan bool) error {
 		printChoices(row, &p)
 	}
 	return w.Flush()
+}
+
+// fewTiers is how many tiers are listed one by one.
+const fewTiers = 16
+
+// printTiers lists the tiers of a model, those that are alike and next to each
+// other together when there are many.
+func printTiers(row func(name, format string, args ...any), tiers []lite.TierInfo) {
+	for lo := 0; lo < len(tiers); {
+		t, hi := tiers[lo], lo+1
+		alike := func(o lite.TierInfo) bool {
+			o.Name = t.Name
+			return o == t
+		}
+		for len(tiers) > fewTiers && hi < len(tiers) && alike(tiers[hi]) {
+			hi++
+		}
+		name, each := "tier "+t.Name, ""
+		if hi-lo > 1 {
+			name, each = fmt.Sprintf("tiers %s to %s", t.Name, tiers[hi-1].Name), fmt.Sprintf(" in each of %d", hi-lo)
+		}
+		row(name, "%d × %d experts a layer, largest %s, %s in all%s", t.Groups, t.Experts, count(t.ThetaMax), count(t.Params), each)
+		lo = hi
+	}
+}
+
+// tierNames lists the names of tiers, shortened when there are many.
+func tierNames(names []string) string {
+	if len(names) > fewTiers {
+		return fmt.Sprintf("%s, … %s: %d tiers", names[0], names[len(names)-1], len(names))
+	}
+	return strings.Join(names, ", ")
 }
 
 // printChoices tells what was chosen at start and what it rests on.

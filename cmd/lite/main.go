@@ -44,8 +44,9 @@ func newRoot() *cobra.Command {
 than the memory they are given. The same request gives the same bits, whatever
 the memory, threads, kernels or chunks.
 
-MODEL is a GGUF file (the first one of a split), the directory of a pack, or "tiny",
-the model that comes with Lite.`,
+MODEL is a GGUF file (the first one of a split), the directory of a pack, "tiny",
+the model that comes with Lite, or a synthetic one such as "synth:1e15": random
+weights of so many parameters, made as they are read, which show what capacity costs.`,
 		Example: `  lite run tiny "In the beginning"
   lite run model.gguf --memory 3GiB "Why is the sky blue?"
   lite run model.gguf

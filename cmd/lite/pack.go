@@ -13,7 +13,7 @@ import (
 )
 
 func newPack() *cobra.Command {
-	var out, shard, sign string
+	var out, shard, sign, tiers string
 	asJSON, progress := false, false
 	cmd := &cobra.Command{
 		Use:   "pack MODEL --out DIR",
@@ -49,6 +49,13 @@ same bytes.`,
 				}
 				o.Key = key
 			}
+			if tiers != "" {
+				plan, err := lite.ReadTierPlan(tiers)
+				if err != nil {
+					return err
+				}
+				o.Tiers = plan
+			}
 			bar := newByteBar(cmd.ErrOrStderr(), "packing", progress)
 			o.Progress = bar.set
 			info, err := lite.Pack(cmd.Context(), args[0], out, o)
@@ -65,6 +72,7 @@ same bytes.`,
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&out, "out", "", "write the pack to this `DIR`, which must not exist")
+	fl.StringVar(&tiers, "tiers", "", "divide a flat model's experts by the tier plan in `FILE` (lite tier-plan)")
 	fl.StringVar(&shard, "shard-size", "", "at most this `SIZE` of a file of experts, such as 256MiB (default: 1GiB)")
 	fl.StringVar(&sign, "sign", "", "sign with the private key in this `FILE` ('lite keys generate' makes one)")
 	fl.BoolVar(&progress, "progress", false, "show progress although standard error is no terminal")

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"time"
 
 	"github.com/lite-llm/lite/internal/expert"
 	"github.com/lite-llm/lite/internal/expert/prefetch"
@@ -33,6 +34,8 @@ type Options struct {
 	Routed func(layer int, row Row, chosen []hser.Choice)
 	// Prefetch is how the experts of the next layer are guessed.
 	Prefetch prefetch.Kind
+	// Clock is a monotonic time, for Times; nil measures nothing.
+	Clock func() time.Duration
 }
 
 // Row identifies a row to Options.Routed: a job's index in the step, and the
@@ -84,7 +87,12 @@ func (e *Engine) newStep(store expert.Store) *block.Step {
 
 // resetStep makes the step's working memory anew.
 func (e *Engine) resetStep() {
+	var times block.Times
+	if e.st != nil {
+		times = e.st.Times
+	}
 	e.st = e.newStep(e.store)
+	e.st.Clock, e.st.Times = e.opt.Clock, times
 	if e.opt.Routed != nil {
 		e.st.Routed = func(layer, row int, chosen []hser.Choice) {
 			e.opt.Routed(layer, Row{Job: e.jobOf[row], Pos: e.rows[row].Pos}, chosen)
@@ -94,6 +102,10 @@ func (e *Engine) resetStep() {
 		e.st.Asked = e.ahead.asked
 	}
 }
+
+// Times is where the time of layers with experts went since the engine was made;
+// zero without Options.Clock.
+func (e *Engine) Times() block.Times { return e.st.Times }
 
 // Accuracy counts how many experts were predicted, and how many of them were
 // asked for.

@@ -97,8 +97,11 @@ func (c *Cache) back(e *entry) {
 // unpin lets an entry be evicted again.
 func (c *Cache) unpin(e *entry) {
 	e.pins--
-	if c.view != nil {
+	switch {
+	case c.view != nil:
 		c.forget(e)
+	case c.off && e.pins == 0:
+		c.leave(e)
 	}
 }
 

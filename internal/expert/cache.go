@@ -31,6 +31,9 @@ type Options struct {
 	// Policy decides what leaves; nil means an LRFU whose half-life is 16
 	// tokens (package policy says why).
 	Policy policy.Policy
+	// Off keeps nothing: what a batch has released leaves at once, so that every
+	// batch reads all that it asks for. It is for measurements.
+	Off bool
 	// Clock is a monotonic time, for Stats.WaitTime; nil leaves that 0.
 	Clock func() time.Duration
 }
@@ -60,6 +63,7 @@ type Cache struct {
 	guesses int
 	piece   int64 // most bytes of a read of a guess
 	budget  int64
+	off     bool
 	clock   func() time.Duration
 	// What may be evicted, for a demand and for a guess; made once: a closure
 	// for each eviction would be garbage.
@@ -133,6 +137,7 @@ func New(opt Options) (*Cache, error) {
 	if c.guesses <= 0 {
 		c.guesses = defaultGuesses
 	}
+	c.off = opt.Off
 	c.mu.work.L = &c.mu.Mutex
 	c.mu.batch.c = c
 	c.mu.entries = map[ID]*entry{}

@@ -55,6 +55,28 @@ func TestEveryBudgetGivesTheSameBytes(t *testing.T) {
 	}
 }
 
+// TestOffKeepsNothing: every batch reads all that it asks for, whatever the budget.
+func TestOffKeepsNothing(t *testing.T) {
+	l := testLayout()
+	all, _ := l.Slots(1)
+	c := open(t, Options{Rung: &disk{}, Layout: l, Budget: base.ByteSize(all), Off: true})
+	for range 5 {
+		_, err := drain(t, c, []ID{{0, 0, 1}, {0, 0, 9}})
+		require.NoError(t, err)
+		verify(t, c)
+		require.Zero(t, c.Stats().Resident)
+	}
+	s := c.Stats()
+	require.Zero(t, s.Hits)
+	require.EqualValues(t, 10, s.Misses)
+	b := c.Acquire([]ID{{0, 0, 3}, {0, 0, 4}})
+	_, err := b.Next(context.Background())
+	require.NoError(t, err)
+	b.Close() // with a lease, and one that was not yielded
+	_, err = drain(t, c, []ID{{0, 0, 4}})
+	require.NoError(t, err)
+}
+
 func TestBelowTheFloorIsRefused(t *testing.T) {
 	l := testLayout()
 	_, largest := l.Slots(1)

@@ -182,12 +182,16 @@ func (c *Cache) evictUsed(free func(policy.Key) bool) bool {
 	if !ok {
 		return false
 	}
-	e := c.mu.entries[ID(k)]
-	c.mu.policy.Remove(k)
-	c.resident.Add(-int64(len(e.slot)))
+	c.leave(c.mu.entries[ID(k)])
 	c.evictions.Add(1)
-	c.drop(e)
 	return true
+}
+
+// leave drops a resident expert.
+func (c *Cache) leave(e *entry) {
+	c.mu.policy.Remove(policy.Key(e.id))
+	c.resident.Add(-int64(len(e.slot)))
+	c.drop(e)
 }
 
 // drop makes an entry's slot spare.

@@ -250,6 +250,12 @@ func (l Layout) each(f func(p *Pool)) {
 	}
 }
 
+// Count is the number of all experts and leased heads.
+func (l Layout) Count() (n int64) {
+	l.each(func(p *Pool) { n = plus(n, p.Count) })
+	return n
+}
+
 // Slots is the memory that everything takes when resident, and that of the
 // largest expert or head, under a rung's alignment.
 func (l Layout) Slots(align int) (all, largest int64) {

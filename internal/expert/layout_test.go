@@ -70,6 +70,7 @@ func TestFind(t *testing.T) {
 		require.Panics(t, func() { l.find(ID{0, kind, -1}) })
 	}
 	require.EqualValues(t, 4096*(15+1<<40)+5*64+32*(5+1<<20), l.Bytes())
+	require.EqualValues(t, 15+1<<40+5+5+1<<20, l.Count())
 	// Of tiers 1 and 2, the larger one: two of its expert heads, six experts.
 	page := int64(memory.PageSize())
 	require.Equal(t, page+2*page+6*max(page, 4096), l.Token(1, []int{1, 2}, 1, 2, 3))

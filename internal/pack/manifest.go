@@ -37,6 +37,12 @@ const (
 	Nested = "nested" // heads for groups and experts, beside the experts
 )
 
+// What the stacked tensors of a model's description hold.
+const (
+	ByLayer = "layer" // blk.L.ffn_gate_exps.weight: the experts of all tiers at a layer
+	ByTier  = "tier"  // blk.L.tier.T.ffn_gate_exps.weight: those of one tier at a layer
+)
+
 // Limits on a manifest, far above any model and far below what would overflow
 // or take memory out of proportion.
 const (
@@ -63,6 +69,7 @@ type Manifest struct {
 	Architecture string `json:"architecture"`
 	Layers       int    `json:"layers"`
 	Routing      string `json:"routing"` // Joint or Nested
+	Stacks       string `json:"stacks"`  // ByLayer or ByTier; ByTier when Nested
 	RoutingSeed  uint64 `json:"routing_seed,string"`
 	// ShardHead is the bytes before the first tensor of every shard.
 	ShardHead  int64  `json:"shard_head"`

@@ -198,12 +198,10 @@ func (p *Pack) CheckSizes() error {
 func (p *Pack) stacks() (objects []base.Object, tensors []weights.Tensor, err error) {
 	m := p.Manifest
 	p.shards = map[string]place{}
-	if m.Routing == Joint {
-		objects, tensors, err = p.joint()
-	} else {
-		objects, tensors, err = p.nested()
+	if m.Stacks == ByLayer {
+		return p.byLayer()
 	}
-	return objects, tensors, err
+	return p.byTier()
 }
 
 // stacked collects the stacks of one tensor set: the projections of the experts
@@ -268,8 +266,8 @@ func (s *stacked) tensors(prefix string, shape *Shape) []weights.Tensor {
 		weights.Tensor{Name: prefix + "ffn_expert_inp.weight", Type: head, Dims: []int{int(shape.ExpertHead.Cols), int(s.count)}, Stack: &s.heads})
 }
 
-// joint has one tensor set for each layer, over all tiers.
-func (p *Pack) joint() (objects []base.Object, tensors []weights.Tensor, err error) {
+// byLayer has one set of tensors for each layer, over all tiers.
+func (p *Pack) byLayer() (objects []base.Object, tensors []weights.Tensor, err error) {
 	m := p.Manifest
 	for layer := range m.Layers {
 		s := &stacked{}
@@ -304,8 +302,8 @@ func (p *Pack) joint() (objects []base.Object, tensors []weights.Tensor, err err
 	return objects, tensors, nil
 }
 
-// nested has one tensor set for each tier at each layer.
-func (p *Pack) nested() (objects []base.Object, tensors []weights.Tensor, err error) {
+// byTier has one set of tensors for each tier at each layer.
+func (p *Pack) byTier() (objects []base.Object, tensors []weights.Tensor, err error) {
 	m := p.Manifest
 	for i := range m.Tiers {
 		t := &m.Tiers[i]

@@ -17,6 +17,8 @@ func (m *Manifest) validate() error {
 		return fmt.Errorf("has %d layers: want 1 to %d", m.Layers, MaxLayers)
 	case m.Routing != Joint && m.Routing != Nested:
 		return fmt.Errorf("has the routing %.80q: want %s or %s", m.Routing, Joint, Nested)
+	case m.Stacks != ByLayer && m.Stacks != ByTier || m.Routing == Nested && m.Stacks != ByTier:
+		return fmt.Errorf("has stacks by %.80q: want %s or %s, and %s in a nested model", m.Stacks, ByLayer, ByTier, ByTier)
 	case m.ShardHead < Align || m.ShardHead > MaxHead || m.ShardHead%Align != 0:
 		return fmt.Errorf("has shard heads of %d bytes: want a multiple of %d up to %d", m.ShardHead, Align, MaxHead)
 	case m.Trunk.Page != page:
@@ -47,7 +49,7 @@ func (m *Manifest) validate() error {
 			return fmt.Errorf("has more than %d shards", MaxShards)
 		}
 	}
-	if err := m.checkJoint(); err != nil {
+	if err := m.checkStacks(); err != nil {
 		return err
 	}
 	return m.checkSets()
@@ -96,7 +98,7 @@ func (m *Manifest) checkTier(t *Tier) (shards int64, err error) {
 			return 0, fmt.Errorf("with layer %d after %d: they ascend and are less than %d", l.Layer, last, m.Layers)
 		case l.Shape < 0 || l.Shape >= len(t.Shapes):
 			return 0, fmt.Errorf("whose layer %d has shape %d of %d", l.Layer, l.Shape, len(t.Shapes))
-		case l.Experts != nil && (nested || int64(len(l.Experts)) != t.Shapes[l.Shape].Count):
+		case l.Experts != nil && (m.Stacks != ByLayer || int64(len(l.Experts)) != t.Shapes[l.Shape].Count):
 			return 0, fmt.Errorf("whose layer %d lists %d experts and has %d", l.Layer, len(l.Experts), t.Shapes[l.Shape].Count)
 		}
 		last = l.Layer
@@ -163,10 +165,10 @@ func (x *Matrix) bytes() (int64, error) {
 	return n, nil
 }
 
-// checkJoint holds that the tiers of a flat model are parts of the same experts:
+// checkStacks holds that the tiers of a flat model are parts of the same experts:
 // one matrix shape at each layer, and every index in one tier.
-func (m *Manifest) checkJoint() error {
-	if m.Routing != Joint {
+func (m *Manifest) checkStacks() error {
+	if m.Stacks != ByLayer {
 		return nil
 	}
 	type layer struct {
@@ -187,7 +189,7 @@ func (m *Manifest) checkJoint() error {
 				at[l.Layer] = have
 			}
 			if s.Gate != have.shape.Gate || s.Up != have.shape.Up || s.Down != have.shape.Down {
-				return fmt.Errorf("has tiers of different shapes at layer %d of a joint model", l.Layer)
+				return fmt.Errorf("has tiers of different shapes at layer %d of one stack", l.Layer)
 			}
 			have.count += s.Count
 			have.tiers++
@@ -198,7 +200,7 @@ func (m *Manifest) checkJoint() error {
 	}
 	for i, have := range at {
 		if have.count > math.MaxInt32 {
-			return fmt.Errorf("has %d experts at layer %d, which is more than a joint model can have", have.count, i)
+			return fmt.Errorf("has %d experts at layer %d, which is more than one stack can have", have.count, i)
 		}
 		if have.lists != have.tiers && (have.lists > 0 || have.tiers > 1) {
 			return fmt.Errorf("has several tiers at layer %d and does not say which experts each has", i)

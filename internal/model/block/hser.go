@@ -81,7 +81,7 @@ func (h *HSER) Scratch(k int) int {
 
 // Forward implements FeedForward.
 func (h *HSER) Forward(ctx context.Context, st *Step, layer int, dst, x []float32) error {
-	n, dim := len(st.Rows), h.TierHead.Cols
+	n, dim, begin := len(st.Rows), h.TierHead.Cols, st.now()
 	st.in.Set(x, n, dim)
 	h.chooseTiers(st, layer)
 	if err := h.chooseGroups(ctx, st, layer); err != nil {
@@ -90,11 +90,13 @@ func (h *HSER) Forward(ctx context.Context, st *Step, layer int, dst, x []float3
 	if err := h.chooseExperts(ctx, st, layer); err != nil {
 		return err
 	}
+	chosen := st.now()
 	if err := st.runExperts(ctx, layer, h.Pools, &st.in, dim); err != nil {
 		return err
 	}
 	st.combine = combineTask{dst: dst, dim: dim, nested: true}
 	st.parallel(&st.combine)
+	st.timed(begin, chosen)
 	return nil
 }
 

@@ -45,13 +45,15 @@ func (m *MoE) Scratch(k int) int {
 
 // Forward implements FeedForward.
 func (m *MoE) Forward(ctx context.Context, st *Step, layer int, dst, x []float32) error {
-	dim := m.Router.Cols
+	dim, begin := m.Router.Cols, st.now()
 	m.Route(st, layer, x)
+	chosen := st.now()
 	if err := st.runExperts(ctx, layer, m.Pools, &st.in, dim); err != nil {
 		return err
 	}
 	st.combine = combineTask{dst: dst, dim: dim}
 	st.parallel(&st.combine)
+	st.timed(begin, chosen)
 	m.addShared(st, dst, dim)
 	return nil
 }

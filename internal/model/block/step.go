@@ -7,6 +7,7 @@ package block
 
 import (
 	"context"
+	"time"
 
 	"github.com/lite-llm/lite/internal/expert"
 	"github.com/lite-llm/lite/internal/hser"
@@ -57,6 +58,10 @@ type Step struct {
 	// before any of them is waited for or run; nil when there is nothing to do
 	// then. ids, each named once, are borrowed for the call.
 	Asked func(layer int, ids []expert.ID)
+	// Clock is a monotonic time. With it, Times adds up where the time of layers
+	// with experts goes; nil costs nothing. Nothing reads them to decide.
+	Clock func() time.Duration
+	Times Times
 
 	// The batch, set by Begin.
 	Rows  []Row
@@ -87,6 +92,26 @@ type Step struct {
 	router   hser.Router
 	q, k, v  []float32
 	out      []float32
+}
+
+// Times is where the time of layers with experts went: to their choice, the
+// reading of leased routing heads included, and to reading, running and adding
+// the chosen ones.
+type Times struct{ Router, Experts time.Duration }
+
+// now is the time on the clock, if there is one.
+func (st *Step) now() time.Duration {
+	if st.Clock == nil {
+		return 0
+	}
+	return st.Clock()
+}
+
+// timed adds what a layer took: its choice from begin to chosen, and its experts
+// from then until now.
+func (st *Step) timed(begin, chosen time.Duration) {
+	st.Times.Router += chosen - begin
+	st.Times.Experts += st.now() - chosen
 }
 
 // worker is what one worker needs for itself.

@@ -32,6 +32,13 @@ func Run(t *testing.T, create func(t *testing.T, data []byte) (rung.Rung, base.O
 	rnd := rand.NewChaCha8([32]byte{1})
 	_, _ = rnd.Read(data)
 	r, obj := create(t, data)
+	Hold(t, r, obj, data)
+}
+
+// Hold holds a rung to its contract that has an object of these bytes, two MiB of
+// them at least, and closes it.
+func Hold(t *testing.T, r rung.Rung, obj base.Object, data []byte) {
+	t.Helper()
 	s := &suite{r, obj, data}
 	require.Equal(t, int64(len(data)), obj.Size)
 	require.NotEmpty(t, r.Name())

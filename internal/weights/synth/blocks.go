@@ -140,6 +140,33 @@ func normal(rng *rand.PCG) float64 {
 	return float64(2*sum-12*0xffff) / (2 << 16)
 }
 
+// Blocks turn random bytes into blocks of a format.
+type Blocks struct{ s *blockSource }
+
+// NewBlocks returns the blocks of type t whose values have that standard
+// deviation, and that mean where the type is a float. Equal seeds give equal
+// blocks.
+func NewBlocks(t quant.Type, mean, std float64, seed uint64) *Blocks {
+	return &Blocks{newBlockSource(t, math.MaxInt64, mean, std, rand.NewPCG(seed, 0))}
+}
+
+// Put makes blocks of dst, a whole number of them that holds random bytes. Any
+// goroutine may call it.
+func (b *Blocks) Put(dst []byte) {
+	s := b.s
+	if s.table == nil {
+		s.scale(dst)
+		return
+	}
+	for mask := uint32(len(s.table)) - 1; len(dst) > 0; dst = dst[s.size:] { //nolint:gosec // at most 2^16
+		if s.size == 2 {
+			binary.LittleEndian.PutUint16(dst, uint16(s.table[uint32(binary.LittleEndian.Uint16(dst))&mask])) //nolint:gosec // the bits of a half
+		} else {
+			binary.LittleEndian.PutUint32(dst, s.table[binary.LittleEndian.Uint32(dst)&mask])
+		}
+	}
+}
+
 // fill writes blocks until dst, a whole number of them, is full.
 func (s *blockSource) fill(dst []byte, rng *rand.PCG) {
 	if s.table != nil {
@@ -147,6 +174,11 @@ func (s *blockSource) fill(dst []byte, rng *rand.PCG) {
 		return
 	}
 	fillRandom(dst, rng)
+	s.scale(dst)
+}
+
+// scale puts prepared scales into blocks of random bytes.
+func (s *blockSource) scale(dst []byte) {
 	for len(dst) > 0 {
 		block := dst[:s.size]
 		// The byte that chooses the scales is overwritten by them.

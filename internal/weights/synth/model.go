@@ -26,6 +26,8 @@ type Options struct {
 	// Skew is how unevenly experts are chosen: rows of routing heads are scaled
 	// by exp(skew·z), z normal.
 	Skew float64
+	// Heads is the format of routing heads; 0 is F32.
+	Heads quant.Type
 }
 
 // defaultRouter is the standard deviation of routing scores.
@@ -84,6 +86,13 @@ func (m *Model) Keys() []weights.KV { return m.kvs }
 
 // Infos are the tensors in the order of the file.
 func (m *Model) Infos() []gguf.Info { return m.infos }
+
+// Values are the mean and the standard deviation of the values of a tensor, by
+// its name.
+func (m *Model) Values(name string) (mean, std float64) {
+	t := m.byName[name]
+	return t.mean, t.std
+}
 
 // embeddingStd is 1, unless the embedding is the output head too: its logits
 // are to have a standard deviation of 3.
@@ -146,5 +155,6 @@ func (m *Model) bias(name string, std float64, n int) { m.add(name, quant.F32, 0
 
 // head describes a routing head over n candidates.
 func (m *Model) head(name string, n int) {
-	m.add(name, quant.F32, 0, m.opt.Router/math.Sqrt(float64(m.Dim)), m.Dim, n).skewed = true
+	t := fallback(m.opt.Heads, m.Dim)
+	m.add(name, t, 0, m.opt.Router/math.Sqrt(float64(m.Dim)), m.Dim, n).skewed = t == quant.F32
 }
