@@ -201,7 +201,8 @@ func TestAheadScratch(t *testing.T) {
 			planned := engine.AheadScratch(f.Build(t), kind)
 			more := kept[kind] - kept[prefetch.Off]
 			t.Logf("%s %v: %d KiB of %d KiB", family, kind, more>>10, planned>>10)
-			require.LessOrEqual(t, more, planned+16<<10, "%s %v", family, kind)
+			// What the allocator rounds up, and what else of the process moves.
+			require.LessOrEqual(t, more, planned+64<<10, "%s %v", family, kind)
 		}
 	}
 }
