@@ -101,6 +101,9 @@ func (m *Model) demand(needs *model.Model) demand {
 	if m.synthetic == nil { // whose description is on the heap
 		d.process = m.headerBytes()
 	}
+	if m.pack != nil && m.opt.verify() {
+		d.process += m.pack.HashMemory()
+	}
 	d.trunk += trunkBytes(needs.Trunk, align)
 	d.all, d.largest = layout.Slots(align)
 	d.smallest, d.count = layout.Smallest(align), layout.Count()

@@ -199,6 +199,10 @@ func decode(b []byte, path string) (*Manifest, error) {
 	if err := json.Unmarshal(b, m, json.RejectUnknownMembers(true)); err != nil {
 		return bad("cannot be read: %v", err)
 	}
+	// A member that is missing would have a value that nobody wrote.
+	if again, err := m.encode(); err != nil || string(again) != string(b) {
+		return bad("does not have all that a manifest has")
+	}
 	if err := m.validate(); err != nil {
 		return bad("%v", err)
 	}

@@ -20,6 +20,17 @@ type cache struct {
 	bytes int
 }
 
+// HashMemory is the most bytes of hashes that the checks of a pack keep.
+func (p *Pack) HashMemory() int64 {
+	largest := (p.Manifest.Trunk.Bytes/page + 1) * HashSize
+	all := largest
+	for _, at := range p.shards {
+		n := at.g.leaves(at.shard) * HashSize
+		largest, all = max(largest, n), all+n
+	}
+	return min(all, max(largest, maxCached))
+}
+
 // get returns the hashes of an object, which load reads where they are not known.
 func (c *cache) get(name string, load func() ([]byte, error)) ([]byte, error) {
 	c.mu.Lock()

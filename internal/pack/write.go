@@ -52,6 +52,7 @@ type writer struct {
 	sink  Sink
 	files map[string]vfs.File
 	buf   []byte
+	begun bool // the sink is ready
 	done  int64
 	all   int64
 }
@@ -91,6 +92,7 @@ func (w *writer) write(ctx context.Context) (string, error) {
 	if err := w.sink.Begin(ctx, id, w.all); err != nil {
 		return "", err
 	}
+	w.begun = true
 	if err := w.trunk(ctx); err != nil {
 		return "", err
 	}
@@ -250,7 +252,6 @@ func (w *writer) identity(ctx context.Context) (id Hash, err error) {
 			}
 		}
 	}
-	w.done = 0
 	return Hash(h.Sum(nil)), nil
 }
 
@@ -286,7 +287,9 @@ func (w *writer) copy(ctx context.Context, out io.Writer, r base.Range) error {
 			return err
 		}
 		off += int64(n)
-		w.advance(int64(n))
+		if w.begun { // else it is only looked at
+			w.advance(int64(n))
+		}
 	}
 	return nil
 }

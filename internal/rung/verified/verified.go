@@ -9,6 +9,7 @@ package verified
 
 import (
 	"context"
+	"sync/atomic"
 
 	"github.com/lite-llm/lite/internal/base"
 	"github.com/lite-llm/lite/internal/rung"
@@ -16,7 +17,8 @@ import (
 )
 
 // Checker holds bytes against what they should be. Where p ends inside of what
-// has one hash, it asks read for the whole. pack.Pack is one.
+// has one hash, it asks read for the whole and gives p its part of that. pack.Pack
+// is one.
 type Checker interface {
 	Check(obj base.Object, p []byte, off int64, read func(p []byte, off int64) error) error
 }
@@ -26,11 +28,12 @@ type Checker interface {
 type Rung struct {
 	inner rung.Rung
 	check Checker
+	wrong atomic.Uint64 // reads of bytes that were not right
 }
 
 // New returns a rung that hands on what inner reads and check finds right. It
 // owns inner.
-func New(inner rung.Rung, check Checker) *Rung { return &Rung{inner, check} }
+func New(inner rung.Rung, check Checker) *Rung { return &Rung{inner: inner, check: check} }
 
 // Name implements rung.Rung.
 func (r *Rung) Name() string { return r.inner.Name() }
@@ -41,12 +44,13 @@ func (r *Rung) Align() int { return r.inner.Align() }
 // Whole implements rung.Whole.
 func (*Rung) Whole() bool { return true }
 
-// Counts implements rung.Counter.
-func (r *Rung) Counts() rung.Counts {
+// Counts implements rung.Counter. What was read to check is counted too.
+func (r *Rung) Counts() (n rung.Counts) {
 	if c, ok := r.inner.(rung.Counter); ok {
-		return c.Counts()
+		n = c.Counts()
 	}
-	return rung.Counts{}
+	n.Failed += r.wrong.Load()
+	return n
 }
 
 // ReadAt implements rung.Rung. The cause of its error is that of the checker where
@@ -60,6 +64,7 @@ func (r *Rung) ReadAt(ctx context.Context, obj base.Object, p []byte, off int64)
 		return nil
 	}
 	clear(p)
+	r.wrong.Add(1)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
