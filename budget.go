@@ -101,7 +101,11 @@ func (m *Model) demand(needs *model.Model) demand {
 	if m.synthetic == nil { // whose description is on the heap
 		d.process = m.headerBytes()
 	}
-	if m.pack != nil && m.opt.verify() {
+	if m.remote != nil {
+		d.process += remoteMemory
+		d.margin = remoteMargin
+	}
+	if m.pack != nil && (m.opt.verify() || m.opt.remote) {
 		d.process += m.pack.HashMemory()
 	}
 	d.trunk += trunkBytes(needs.Trunk, align)

@@ -46,6 +46,11 @@ type Model struct {
 	opt  settled
 	w    *weights.Model
 	pack *pack.Pack // nil when the model is not a pack
+	// remote is where the model is, nil when that is this machine's files, and
+	// places say where its tiers may be.
+	remote *remote
+	places []tierPlace
+	shards bool // the tiers are those of the pack, in shards of their own
 	// synthetic makes the bytes of a synthetic model; nil for any other.
 	synthetic *synth.Model
 	m         *model.Model
@@ -65,7 +70,8 @@ type Model struct {
 }
 
 // Open opens the model at path: a GGUF file (the first one of a split), the
-// directory of a pack, "tiny", which is embedded, or a synthetic model such as
+// directory of a pack, "tiny", which is embedded, a model in an object store, such
+// as "s3://bucket/model.pack" (see Storage), or a synthetic model such as
 // "synth:1e15" (package internal/rung/synth), whose random weights are made as they
 // are read. Files are read in place; only the trunk is loaded.
 // The error is of the system for a path that cannot be read, a *FormatError,
@@ -91,8 +97,11 @@ func Open(path string, o Options) (*Model, error) {
 
 // open reads the description, makes the plan and loads what it says.
 func (m *Model) open(path string) error {
-	var err error
-	if err = m.describe(path); err != nil {
+	err := m.openRemote(path)
+	if err != nil {
+		return err
+	}
+	if err = m.describe(m.name()); err != nil {
 		return err
 	}
 	needs, err := m.build(nil)
@@ -100,6 +109,9 @@ func (m *Model) open(path string) error {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	if m.text, err = newText(m.w.Source(), needs.Vocab); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if err = m.placeTiers(needs); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	if err = m.divide(needs); err != nil {
@@ -135,8 +147,12 @@ func (m *Model) fileBytes() (n int64) {
 
 // load reads the trunk and readies the engine.
 func (m *Model) load(needs *model.Model) error {
+	open := m.openRung
+	if m.remote != nil {
+		open = func() (rung.Rung, error) { return m.openObjects(needs) }
+	}
 	var err error
-	if m.rung, err = m.openRung(); err != nil {
+	if m.rung, err = open(); err != nil {
 		return err
 	}
 	read := func(jobs []readJob) error { return m.readTrunk(jobs, unitOf(needs)) }
@@ -232,6 +248,9 @@ func (m *Model) Close() error {
 	}
 	if m.rung != nil {
 		errs = append(errs, m.rung.Close())
+	}
+	if m.remote != nil {
+		errs = append(errs, m.remote.close())
 	}
 	if m.uncap != nil {
 		m.uncap()

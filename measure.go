@@ -95,7 +95,7 @@ func (t *trunkReader) choose(depths []int) error {
 // that is much faster.
 func (t *trunkReader) chooseDirect() error {
 	m := t.m
-	if m.plan.Direct || m.opt.Direct != DirectAuto {
+	if m.plan.Direct || m.opt.Direct != DirectAuto { // what is remote is DirectNever
 		return nil
 	}
 	direct, err := m.openFiles(true)

@@ -58,6 +58,11 @@ type Options struct {
 	// Key must have signed a pack's manifest, when it is set; it implies Verify.
 	Key ed25519.PublicKey
 
+	// Storage is about models in object stores.
+	Storage Storage
+	// Placement says where tiers may be, in the place of what the model says.
+	Placement *Placement
+
 	// Tiers, if not nil, divides the experts of a flat model into tiers, which
 	// tier sets then choose among. With all tiers active the answers are those
 	// of the model without a plan, to the bit.
@@ -96,6 +101,7 @@ type settled struct {
 	kernels      kernel.Impl
 	elem         attn.Elem
 	threadsAsked bool
+	remote       bool // the model is in an object store
 	prefetch     prefetch.Kind
 }
 

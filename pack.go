@@ -5,6 +5,8 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"io/fs"
+	"path"
 
 	"github.com/lite-llm/lite/internal/model"
 	"github.com/lite-llm/lite/internal/pack"
@@ -88,18 +90,22 @@ func packInfo(p *pack.Pack, path string) *PackInfo {
 
 // describe reads the description of the model at path, which may be a pack, whose
 // tier plan holds unless there is another one.
-func (m *Model) describe(path string) (err error) {
-	if synth.Is(path) {
+func (m *Model) describe(path string) error {
+	if synth.Is(path) && m.remote == nil {
 		return m.synthesize(path)
 	}
-	if path == tiny.Name || !pack.Is(m.opt.fs, path) {
+	is, err := isPack(path, &m.opt)
+	if err != nil {
+		return err
+	}
+	if !is {
 		if m.opt.verify() {
 			return &OptionError{What: path + " is not a pack, and only packs can be verified; 'lite pack' makes one"}
 		}
 		m.w, err = gguf.Open(m.opt.fs, path)
 		return err
 	}
-	m.pack, err = pack.Open(m.opt.fs, path, pack.Options{Key: m.opt.Key, Verify: m.opt.verify()})
+	m.pack, err = pack.Open(m.opt.fs, path, pack.Options{Key: m.opt.Key, Verify: m.opt.verify() || m.opt.remote})
 	if err != nil {
 		return err
 	}
@@ -109,7 +115,10 @@ func (m *Model) describe(path string) (err error) {
 		return err
 	}
 	if m.opt.Tiers == nil {
-		m.opt.Tiers = plan
+		m.opt.Tiers, m.shards = plan, true
+	}
+	if m.opt.remote { // each object is looked at when it is first read
+		return nil
 	}
 	return m.pack.CheckSizes()
 }
@@ -129,6 +138,22 @@ func fit(p *pack.Pack, path string) (*TierPlan, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return plan, packing.Match(p, m, path)
+}
+
+// isPack says whether there is a pack at path. A store that does not answer is an
+// error.
+func isPack(name string, o *settled) (bool, error) {
+	if name == tiny.Name || !o.remote {
+		return name != tiny.Name && pack.Is(o.fs, name), nil
+	}
+	f, err := o.fs.Open(path.Join(name, pack.ManifestName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, f.Close()
 }
 
 // VerifyOptions say how a pack is verified.

@@ -81,6 +81,7 @@ type demand struct {
 	all, largest, smallest int64 // slots of all experts, and of one
 	count                  int64 // slots of all experts; 0 when nobody counted
 	token                  int64 // slots of one token's experts
+	margin                 int64 // what differs between runs beyond the usual
 }
 
 // Defaults of a plan, and how far it goes down before it refuses.
@@ -160,7 +161,7 @@ func plan(d demand, limit int64, source string, asked shape, modelContext, threa
 
 // limitOf is a cap that is enough for a shape and slots of that size.
 func (d *demand) limitOf(s shape, slots int64) int64 {
-	return upToMiB(d.fill(s, 0).Needs() + slots + d.records(slots) + margin)
+	return upToMiB(d.fill(s, 0).Needs() + slots + d.records(slots) + margin + d.margin)
 }
 
 // upToMiB rounds up, so that the number can be typed.

@@ -29,9 +29,11 @@ type modelFlags struct {
 	openTiers   []string
 	// tierSet is what addTierSet put there: lists among them are planned for.
 	tierSet func() []string
-	verify  bool
-	key     string
-	cmd     *cobra.Command
+	storageFlags
+	placement string
+	verify    bool
+	key       string
+	cmd       *cobra.Command
 }
 
 func (f *modelFlags) add(cmd *cobra.Command) {
@@ -50,6 +52,8 @@ func (f *modelFlags) add(cmd *cobra.Command) {
 	fl.StringSliceVar(&f.openTiers, "open-tiers", nil, "use none but these tiers: `NAMES` parted by commas (default: all)")
 	fl.BoolVar(&f.verify, "verify", false, "check a pack's weights against its hashes as they are read")
 	fl.StringVar(&f.key, "key", "", "the public key in this `FILE` must have signed the pack; implies --verify")
+	f.storageFlags.add(cmd)
+	fl.StringVar(&f.placement, "placement", "", "put tiers on memory, disk and object store as the `FILE` says (docs/tiers.md)")
 	fl.BoolVar(&f.json, "json", false, "print JSON")
 }
 
@@ -78,6 +82,16 @@ func (f *modelFlags) options() (lite.Options, error) {
 		if o.Tiers, err = lite.ReadTierPlan(f.tiers); err != nil {
 			return o, err
 		}
+	}
+	if f.placement != "" {
+		var err error
+		if o.Placement, err = lite.ReadPlacement(f.placement); err != nil {
+			return o, err
+		}
+	}
+	var err error
+	if o.Storage, err = f.storage(); err != nil {
+		return o, err
 	}
 	o.Verify = f.verify
 	if f.key != "" {

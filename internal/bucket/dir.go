@@ -40,6 +40,9 @@ func (d *Dir) fail(op, key string, err error) error {
 	if errors.Is(err, syscall.EIO) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ESTALE) {
 		err = fmt.Errorf("%w: %w", ErrFault, err)
 	}
+	if errors.Is(err, syscall.ENOTDIR) { // there are no directories among keys
+		err = fs.ErrNotExist
+	}
 	return &Error{Op: op, Bucket: d.name, Key: key, Err: err}
 }
 

@@ -62,6 +62,8 @@ func TestDir(t *testing.T) {
 	require.Equal(t, []string{"a/b/c", "z"}, keys)
 	require.NoError(t, d.Remove(ctx, "z"))
 	require.NoError(t, d.Remove(ctx, "z"))
+	_, err = d.Stat(ctx, "a/b/c/d")
+	require.ErrorIs(t, err, fs.ErrNotExist, "a key is no directory")
 	_, err = d.Stat(ctx, "z")
 	require.ErrorIs(t, err, fs.ErrNotExist)
 

@@ -17,6 +17,9 @@ var (
 	ErrFault = errors.New("the store did not answer as it should")
 	// ErrStalled says that no byte came for so long that the request was given up.
 	ErrStalled = fmt.Errorf("%w: no byte came", ErrFault)
+	// ErrRefused says that the store takes the request for a wrong one. To a request
+	// without an answer's body, a store says no more when credentials have expired.
+	ErrRefused = errors.New("the store refused the request: are the credentials and the region right?")
 	// ErrKey says that a name is none that a bucket can hold.
 	ErrKey = errors.New("it cannot be a key")
 	// ErrRange says that a range is not inside its object: a mistake of the caller.

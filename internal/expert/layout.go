@@ -239,6 +239,9 @@ func (p *Pool) expertBytes() (n int64) {
 	return n
 }
 
+// Pools calls f for every pool, of experts and of heads.
+func (l Layout) Pools(f func(p *Pool)) { l.each(f) }
+
 func (l Layout) each(f func(p *Pool)) {
 	for i := range l {
 		for kind := range Kind(kinds) {

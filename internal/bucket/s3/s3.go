@@ -218,6 +218,8 @@ func (b *Bucket) fail(ctx context.Context, op, key string, err error) error {
 		e.Err = refused[e.Code]
 	case refused[strconv.Itoa(resp.StatusCode)] != nil:
 		e.Err = refused[strconv.Itoa(resp.StatusCode)]
+	case resp.StatusCode/100 == 4 && resp.StatusCode != http.StatusRequestTimeout && resp.StatusCode != http.StatusTooManyRequests && e.Code != "RequestTimeout":
+		e.Err = bucket.ErrRefused
 	}
 	return e
 }

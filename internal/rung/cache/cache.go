@@ -35,12 +35,16 @@ type Options struct {
 	Dir string
 	// Budget is the most bytes that entries take, in whole blocks of 4 KiB;
 	// directories come on top. Processes that share the directory each hold
-	// themselves to their own.
+	// themselves to their own. 0 is half of what is free and of what entries
+	// take already, when the cache is opened.
 	Budget base.ByteSize
-	// Below is where misses are read, without alignment. The caller closes it.
+	// Below is where misses are read, without alignment, until SetBelow. The
+	// caller closes it.
 	Below rung.Rung
 	// Identity says which bytes an object is: equal identities, equal bytes.
 	Identity func(ctx context.Context, name string) (string, error)
+	// Cell is the bytes of a cell where no run is; 0 is a MiB.
+	Cell int64
 	// Clock is the time of day, which orders entries by use.
 	Clock func() time.Time
 
@@ -53,6 +57,7 @@ type Rung struct {
 	opt    Options
 	disk   disk
 	room   *room
+	below  atomic.Pointer[rung.Rung]
 	grid   atomic.Pointer[grid]
 	closed atomic.Bool
 	shut   func() error
@@ -84,7 +89,11 @@ const inside = "lite-cells-1"
 // what is beyond the budget.
 func Open(opt Options) (*Rung, error) {
 	r := &Rung{opt: opt, disk: opt.disk, shut: func() error { return nil }}
+	if r.opt.Cell <= 0 {
+		r.opt.Cell = plainCell
+	}
 	r.SetRuns(nil)
+	r.SetBelow(opt.Below)
 	if opt.tag == "" {
 		var b [8]byte
 		if _, err := rand.Read(b[:]); err != nil {
@@ -110,10 +119,21 @@ func Open(opt Options) (*Rung, error) {
 	return r, nil
 }
 
+// SetBelow has misses read elsewhere from now on, such as through a check of what
+// is read, before it is kept.
+func (r *Rung) SetBelow(below rung.Rung) { r.below.Store(&below) }
+
+// SetBudget changes how much the entries may take, which is more than nothing, and
+// evicts what is beyond.
+func (r *Rung) SetBudget(n int64) error { return r.room.setBudget(n) }
+
+// Budget is how much the entries may take.
+func (r *Rung) Budget() int64 { return r.room.bound() }
+
 // SetRuns says where experts are, so that each is a cell. What was cached
 // elsewhere under other runs stays until it is evicted.
 func (r *Rung) SetRuns(runs []Run) {
-	g := newGrid(runs)
+	g := newGrid(runs, r.opt.Cell)
 	r.grid.Store(&g)
 }
 
@@ -139,7 +159,7 @@ func (r *Rung) Stats() Stats {
 	return Stats{
 		Hits: c.hits.Load(), Misses: c.misses.Load(), HitBytes: c.hitBytes.Load(), MissBytes: c.missBytes.Load(),
 		Stored: c.stored.Load(), StoredBytes: c.storedBytes.Load(), Evicted: evicted, Corrupt: c.corrupt.Load(),
-		DiskErrors: c.diskErrors.Load(), Used: used, Budget: int64(r.opt.Budget),
+		DiskErrors: c.diskErrors.Load(), Used: used, Budget: r.room.bound(),
 	}
 }
 
@@ -323,7 +343,7 @@ func (r *Rung) fetchWhole(ctx context.Context, obj base.Object, all []byte, from
 		n += len(cells[i].p)
 	}
 	first := cells[0].begin - from
-	if err := r.opt.Below.ReadAt(ctx, obj, all[first:first+int64(n)], cells[0].begin); err != nil {
+	if err := (*r.below.Load()).ReadAt(ctx, obj, all[first:first+int64(n)], cells[0].begin); err != nil {
 		return err
 	}
 	for i := range cells {
@@ -335,7 +355,7 @@ func (r *Rung) fetchWhole(ctx context.Context, obj base.Object, all []byte, from
 // fetchPart reads a cell of which the caller wants a part.
 func (r *Rung) fetchPart(ctx context.Context, obj base.Object, c *part) error {
 	data := make([]byte, c.end-c.begin)
-	if err := r.opt.Below.ReadAt(ctx, obj, data, c.begin); err != nil {
+	if err := (*r.below.Load()).ReadAt(ctx, obj, data, c.begin); err != nil {
 		return err
 	}
 	copy(c.p, data[c.off-c.begin:])

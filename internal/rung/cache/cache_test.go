@@ -28,7 +28,7 @@ func TestConformance(t *testing.T) {
 					// What is counted are the reads of the directory.
 					return struct{ rung.Rung }{r}, base.Object{Name: "a", Size: int64(len(data))}
 				}
-				r.SetRuns([]Run{{"a", 100, 1000, 50}, {"a", 2 << 20, 5 << 10, 7}})
+				r.SetRuns([]Run{{"a", 100, 1000, 50, 0}, {"a", 2 << 20, 5 << 10, 7, 4 << 10}})
 				return r, base.Object{Name: "a", Size: int64(len(data))}
 			})
 		})
@@ -43,9 +43,10 @@ func TestGrid(t *testing.T) {
 	for range 200 {
 		var runs []Run
 		for range r.IntN(6) {
-			runs = append(runs, Run{"a", r.Int64N(obj.Size), 1 + r.Int64N(6<<20), r.Int64N(10) - 1})
+			unit := 1 + r.Int64N(6<<20)
+			runs = append(runs, Run{"a", r.Int64N(obj.Size), unit, r.Int64N(10) - 1, r.Int64N(2) * r.Int64N(unit+1)})
 		}
-		g := newGrid(runs)
+		g := newGrid(runs, plainCell)
 		for at := int64(0); at < obj.Size; {
 			begin, end := g.cell(obj, at)
 			require.Equal(t, at, begin)
@@ -58,7 +59,7 @@ func TestGrid(t *testing.T) {
 			require.LessOrEqual(t, end, obj.Size)
 		}
 	}
-	g := newGrid([]Run{{"a", 4096, 300, 100}, {"a", 5000, 1, 1}, {"b", 0, 1, 1}})
+	g := newGrid([]Run{{"a", 4096, 300, 100, 0}, {"a", 5000, 1, 1, 0}, {"b", 0, 1, 1, 0}}, plainCell)
 	begin, end := g.cell(obj, 4096+300*7+5)
 	require.Equal(t, [2]int64{4096 + 2100, 4096 + 2400}, [2]int64{begin, end}, "an expert")
 	begin, end = g.cell(obj, 4095)
@@ -72,7 +73,7 @@ func TestGrid(t *testing.T) {
 func TestSecondRunReadsNothing(t *testing.T) {
 	dir, data := t.TempDir(), noise(1, 9<<20+123)
 	obj := base.Object{Name: "a", Size: int64(len(data))}
-	runs := []Run{{"a", 1<<20 + 77, 333_333, 11}}
+	runs := []Run{{"a", 1<<20 + 77, 333_333, 11, 333_000}}
 	read := func(piece int) (reads, n int) {
 		b := newBelow(map[string][]byte{"a": data})
 		r := openDir(t, dir, 1<<30, b)
@@ -243,7 +244,7 @@ func TestTwoAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 2 {
 		r := openDir(t, dir, budget, newBelow(map[string][]byte{"a": data}))
-		r.SetRuns([]Run{{"a", 0, 5000, 400}})
+		r.SetRuns([]Run{{"a", 0, 5000, 400, 0}})
 		for j := range 3 {
 			rnd := rand.New(rand.NewPCG(uint64(i), uint64(j)))
 			wg.Go(func() {
@@ -263,4 +264,32 @@ func TestTwoAtOnce(t *testing.T) {
 	for _, f := range files {
 		require.NotContains(t, f, partDir+string(filepath.Separator), "nothing is left that was being written")
 	}
+}
+
+// TestBudgetOfHalf holds that a cache without a budget takes half of the disk, and
+// no less because it has taken some already.
+func TestBudgetOfHalf(t *testing.T) {
+	d := &faulty{disk: roomy{rooted(t, t.TempDir())}, what: func(int64, string) fault { return none }}
+	data := noise(1, 100_000)
+	for i := range 3 {
+		r, err := Open(Options{Below: newBelow(map[string][]byte{"a": data}), Identity: named, Clock: newCalendar().Now, disk: d, tag: strconv.Itoa(i)})
+		require.NoError(t, err)
+		require.NoError(t, r.ReadAt(context.Background(), base.Object{Name: "a", Size: 100_000}, make([]byte, 100_000), 0))
+		require.Equal(t, int64(500_000), r.Stats().Budget)
+		require.NoError(t, r.Close())
+	}
+}
+
+// roomy is a disk of a million bytes.
+type roomy struct{ disk }
+
+func (d roomy) Free() (int64, error) {
+	used := int64(0)
+	err := d.Walk(func(name string, info fs.FileInfo) error {
+		if name != usageName {
+			used += taken(info.Size())
+		}
+		return nil
+	})
+	return 1_000_000 - used, err
 }

@@ -12,6 +12,8 @@ type disk interface {
 	entries
 	// State opens the file of the directory's lock, or makes it.
 	State(name string) (stateFile, error)
+	// Free is the bytes that are free.
+	Free() (int64, error)
 	// Abandoned says that nobody holds the lock of a file that Create made.
 	Abandoned(name string) bool
 }
@@ -114,6 +116,9 @@ func (d osDisk) Abandoned(name string) bool {
 	defer func() { _ = f.Close() }() // nothing was written
 	return lockNow(f) == nil
 }
+
+// Free implements disk.
+func (d osDisk) Free() (int64, error) { return free(d.root.Name()) }
 
 // State implements disk.
 func (d osDisk) State(name string) (stateFile, error) {

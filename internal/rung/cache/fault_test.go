@@ -206,7 +206,7 @@ func script(d disk, tag string, seed uint64, say func(string)) error {
 	if err != nil {
 		return fmt.Errorf("open: %w", err)
 	}
-	r.SetRuns([]Run{{"a", 0, scriptUnit, scriptUnits}})
+	r.SetRuns([]Run{{"a", 0, scriptUnit, scriptUnits, 0}})
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	for range scriptReads {
 		from := rnd.IntN(scriptUnits)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"hash/crc32"
 	"io/fs"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,13 +23,13 @@ import (
 // so are counted; their own lock, which dies with the process, tells those that
 // are abandoned.
 type room struct {
-	disk   disk
-	budget int64
-	mu     struct {
+	disk disk
+	mu   struct {
 		sync.Mutex // and then usage's own: flock is of the process's open file
 		usage      stateFile
 		used       int64 // at the last look
 		evicted    uint64
+		budget     int64
 	}
 }
 
@@ -51,7 +52,8 @@ const (
 func taken(n int64) int64 { return (n + block - 1) / block * block }
 
 func openRoom(d disk, budget int64) (*room, error) {
-	m := &room{disk: d, budget: budget}
+	m := &room{disk: d}
+	m.mu.budget = budget
 	if err := d.Mkdir(partDir); err != nil {
 		return nil, err
 	}
@@ -59,10 +61,27 @@ func openRoom(d disk, budget int64) (*room, error) {
 	if m.mu.usage, err = d.State(usageName); err != nil {
 		return nil, err
 	}
-	if err = m.locked(func() error { return m.count(budget) }); err != nil {
+	if err = m.locked(m.open); err != nil {
 		return nil, errors.Join(err, m.mu.usage.Close())
 	}
 	return m, nil
+}
+
+// open counts what is there, decides about the budget where nobody did, and evicts
+// what is beyond. The lock is held.
+func (m *room) open() error {
+	if m.mu.budget > 0 {
+		return m.count(m.mu.budget)
+	}
+	if err := m.count(math.MaxInt64); err != nil {
+		return err
+	}
+	free, err := m.disk.Free()
+	if err != nil {
+		return err
+	}
+	m.mu.budget = (free + m.mu.used) / 2
+	return m.count(m.mu.budget)
 }
 
 // locked does something while no other process, and no other goroutine of this
@@ -81,22 +100,22 @@ func (m *room) locked(do func() error) (err error) {
 // returns nil when the entry is there, or there is no room.
 func (m *room) reserve(name, entry string, size int64) (f writeFile, err error) {
 	n := taken(size)
-	if n > m.budget {
-		return nil, nil
-	}
 	err = m.locked(func() error {
+		if n > m.mu.budget {
+			return nil
+		}
 		if there, err := m.disk.Open(entry); err == nil {
 			return there.Close() // another process was first
 		}
 		used, ok := m.read()
-		if !ok || used > m.budget-n {
+		if !ok || used > m.mu.budget-n {
 			// A tenth more is evicted than must be, so that counts are rare.
-			if err := m.count(min(m.budget/10*9, m.budget-n)); err != nil {
+			if err := m.count(min(m.mu.budget/10*9, m.mu.budget-n)); err != nil {
 				return err
 			}
 			used = m.mu.used
 		}
-		if used > m.budget-n {
+		if used > m.mu.budget-n {
 			return nil // what others are writing takes it
 		}
 		if err := m.write(used + n); err != nil {
@@ -188,6 +207,20 @@ func (m *room) stats() (used int64, evicted uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.mu.used, m.mu.evicted
+}
+
+// setBudget changes the budget.
+func (m *room) setBudget(n int64) error {
+	return m.locked(func() error {
+		m.mu.budget = n
+		return m.count(n)
+	})
+}
+
+func (m *room) bound() int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.mu.budget
 }
 
 func (m *room) close() error {

@@ -1,0 +1,83 @@
+package lite
+
+import (
+	"fmt"
+	"os"
+	"path"
+
+	"github.com/lite-llm/lite/internal/model"
+	"github.com/lite-llm/lite/internal/placement"
+)
+
+// Placement says on which rungs the bytes of each tier may be (docs/tiers.md).
+type Placement = placement.File
+
+// ReadPlacement reads a placement from a file. The error is a *PlacementError, or
+// the system's.
+func ReadPlacement(path string) (*Placement, error) {
+	f, err := os.Open(path) //nolint:gosec // the caller's file
+	if err != nil {
+		return nil, fmt.Errorf("opening a placement: %w", err)
+	}
+	defer func() { _ = f.Close() }() // it was read only
+	p, err := placement.Read(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return p, nil
+}
+
+// tierPlace is where a tier may be.
+type tierPlace struct {
+	name   string
+	policy placement.Policy
+	prefix string // of the names of its objects; empty when it has none of its own
+}
+
+// placeTiers finds the placement of every tier.
+func (m *Model) placeTiers(needs *model.Model) error {
+	source := placement.NVMe
+	if m.remote != nil {
+		source = placement.Object
+	}
+	names, policies := make([]string, len(needs.Tiers)), make([]placement.Policy, len(needs.Tiers))
+	for i := range needs.Tiers {
+		names[i] = needs.Tiers[i].Name
+	}
+	if m.shards {
+		for i := range m.pack.Manifest.Tiers {
+			var err error
+			if policies[i], err = placement.OfModel(names[i], m.pack.Manifest.Tiers[i].Placement); err != nil {
+				return err
+			}
+		}
+	}
+	if !m.shards && m.opt.Tiers != nil {
+		for i := range m.opt.Tiers.Tiers {
+			var err error
+			if policies[i], err = placement.OfModel(names[i], m.opt.Tiers.Tiers[i].Placement); err != nil {
+				return err
+			}
+		}
+	}
+	policies, err := placement.Resolve(names, policies, m.opt.Placement, source)
+	if err != nil {
+		return err
+	}
+	for i := range names {
+		t := tierPlace{name: names[i], policy: policies[i]}
+		if m.shards {
+			t.prefix = path.Join(m.name(), "tiers", names[i]) + "/"
+		}
+		m.places = append(m.places, t)
+	}
+	return nil
+}
+
+// name is what the model is called on its file system.
+func (m *Model) name() string {
+	if m.remote != nil {
+		return m.remote.key
+	}
+	return m.path
+}
