@@ -195,6 +195,9 @@ func TestPromises(t *testing.T) {
 		st := answerOf(t, m, r).Stats()
 		require.LessOrEqual(t, st.ActiveParamsMax, r.MaxActiveParameters)
 		require.LessOrEqual(t, st.ExpertBytesMax, r.MaxExpertBytes)
+		if len(info.Tiers) == 1 {
+			require.Equal(t, []int64{info.PActive, info.ExpertBytes}, []int64{st.ActiveParamsMax, st.ExpertBytesMax}, "experts of one size")
+		}
 		refused := &lite.BoundError{}
 		less := r
 		less.MaxActiveParameters--

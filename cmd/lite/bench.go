@@ -23,13 +23,16 @@ type benchFlags struct {
 	profile                string
 	tierSet                string
 	kernels                bool
+	capacity               bool
+	sizes                  string
 }
 
 func newBench() *cobra.Command {
 	f := &benchFlags{}
+	c := &capacityBench{flags: &f.modelFlags}
 	cmd := &cobra.Command{
-		Use:   "bench MODEL | bench --kernels",
-		Short: "Measure prefill and decode, bytes read and hit rate; or the kernels",
+		Use:   "bench MODEL | bench --kernels | bench --capacity",
+		Short: "Measure prefill and decode, bytes read and hit rate; or the kernels; or what capacity costs",
 		Long: `Measures a model: a prompt of fixed tokens, then greedy tokens, several times.
 Prints one line of JSON for each run, with the keys of "stats" of
 'lite run --json': prefill_tokens_per_s and decode_tokens_per_s, read_bytes by
@@ -40,10 +43,17 @@ answers together.
 --kernels measures the products of every block format by one thread instead: one
 row of input in GB/s of weights, 64 rows in 10^9 operations per second, beside
 the plain Go reference. LITE_KERNELS=reference or avx2 chooses what runs, here
-as everywhere; without it the fastest does.`,
-		Example: "  lite bench tiny\n  lite bench model.gguf --memory 2GiB --prompt 512 --generate 64\n  lite bench model.gguf --batch 4\n  lite bench --kernels",
+as everywhere; without it the fastest does.
+
+--capacity measures what capacity costs a token: synthetic models of --sizes, from
+10^9 to 10^15 parameters, with one active shape, in turns. Experts and routing heads
+are made as they are read, held to their digests, cached and multiplied. Prints the
+time of experts and of the router, tokens/s and their ratio to the smallest model's,
+the bytes that a token reads, the description and the resident memory; --svg draws
+the curves.`,
+		Example: "  lite bench tiny\n  lite bench model.gguf --memory 2GiB --prompt 512 --generate 64\n  lite bench model.gguf --batch 4\n  lite bench --kernels\n  lite bench --capacity --svg capacity.svg",
 		Args: func(cmd *cobra.Command, args []string) error {
-			if f.kernels {
+			if f.kernels || f.capacity {
 				return arguments(0)(cmd, args)
 			}
 			return arguments(1, "MODEL")(cmd, args)
@@ -51,6 +61,12 @@ as everywhere; without it the fastest does.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if f.kernels {
 				return benchKernels(cmd.OutOrStdout(), kernelBench{rows: 1024, cols: 2048, batch: 64, atLeast: 200 * time.Millisecond, json: f.json})
+			}
+			if f.capacity {
+				if err := c.settle(f.sizes, f.runs); err != nil {
+					return err
+				}
+				return c.run(cmd)
 			}
 			return f.measure(cmd, args[0])
 		},
@@ -65,6 +81,8 @@ as everywhere; without it the fastest does.`,
 	fl.BoolVar(&f.shared, "shared-prompt", false, "give all answers of a batch the same prompt")
 	fl.StringVar(&f.profile, "cpuprofile", "", "write a profile of the processor's time after the first run to `FILE`, for go tool pprof")
 	fl.BoolVar(&f.kernels, "kernels", false, "measure the products of every block format instead of a model")
+	fl.BoolVar(&f.capacity, "capacity", false, "measure synthetic models of growing size instead of a model")
+	c.add(cmd, &f.sizes)
 	fl.Lookup("json").Usage = "print JSON lines (of a model: always)"
 	return cmd
 }

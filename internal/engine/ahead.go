@@ -114,9 +114,6 @@ func (a *ahead) route(dst []prefetch.Weighed, layer int, x []float32) []prefetch
 
 // allowed says whether a row of the step may use an expert.
 func (a *ahead) allowed(id expert.ID) bool {
-	pools := a.e.m.Experts[id.Layer]
-	tier := slices.IndexFunc(pools, func(p model.ExpertPool) bool {
-		return int(id.Index) >= p.First && int(id.Index) < p.First+p.Count
-	})
+	tier := a.e.m.TierOf(int(id.Layer), id.Index)
 	return tier >= 0 && slices.ContainsFunc(a.e.rows, func(r block.Row) bool { return slices.Contains(r.Set.Tiers, tier) })
 }

@@ -15,9 +15,9 @@ import (
 	"github.com/lite-llm/lite/internal/kernel"
 	"github.com/lite-llm/lite/internal/kernel/attn"
 	"github.com/lite-llm/lite/internal/memory"
-	"github.com/lite-llm/lite/internal/model"
 	"github.com/lite-llm/lite/internal/modeltest"
 	"github.com/lite-llm/lite/internal/rung/nvme"
+	"github.com/lite-llm/lite/internal/tierplan"
 	"github.com/lite-llm/lite/internal/weights/synth"
 )
 
@@ -111,45 +111,52 @@ func TestPrefetchIsNotSeen(t *testing.T) {
 // TestPrefetchKeepsToTheTierSet: what a request may not use is not named for it,
 // whatever others chose before.
 func TestPrefetchKeepsToTheTierSet(t *testing.T) {
-	f := modeltest.Random(t, synth.Tiny("lite"), "Q8_0", 3)
-	for _, kind := range kinds[1:] {
-		b, store := openFile(t, f, kind, 1)
-		step := func(sets ...*hser.TierSet) (tiers []int) {
-			store.all = store.all[:0]
-			var jobs []engine.Job
-			for _, set := range sets {
-				j := b.job(t, engine.WantLast)
-				j.Set = set
-				jobs = append(jobs, j)
-			}
-			for token := range int32(8) {
-				for i := range jobs {
-					jobs[i].Tokens = []int32{17*token + int32(i)}
-				}
-				b.step(t, jobs)
-			}
-			for _, id := range store.all {
-				tiers = append(tiers, tierOf(b.m, id))
-			}
-			slices.Sort(tiers)
-			return slices.Compact(tiers)
-		}
-		all, one := &b.m.Sets[len(b.m.Sets)-1], &b.m.Sets[0]
-		require.Greater(t, len(all.Tiers), len(one.Tiers))
-		require.Subset(t, all.Tiers, step(all))
-		for _, last := range [][]*hser.TierSet{{one}, {one, one}} {
-			got := step(last...)
-			if kind == prefetch.ByTransitions {
-				require.NotEmpty(t, got)
-			}
-			require.Subset(t, one.Tiers, got, kind)
+	for _, family := range []string{"lite", "olmoe"} {
+		for _, kind := range kinds[1:] {
+			t.Run(fmt.Sprint(family, kind), func(t *testing.T) { keepsToTheTierSet(t, family, kind) })
 		}
 	}
 }
 
-// tierOf is the tier of an expert.
-func tierOf(m *model.Model, id expert.ID) int {
-	return slices.IndexFunc(m.Experts[id.Layer], func(p model.ExpertPool) bool { return int(id.Index) < p.First+p.Count })
+// keepsToTheTierSet runs a model of that family, a flat one under a tier plan.
+func keepsToTheTierSet(t *testing.T, family string, kind prefetch.Kind) {
+	f := modeltest.Random(t, synth.Tiny(family), "Q8_0", 3)
+	b, store := openFile(t, f, kind, 1)
+	if s, err := b.m.PlanShape(); err == nil {
+		p, err := tierplan.Split(s, tierplan.NewUsage(s.Experts), []tierplan.Ask{{Name: "fast", Share: 0.5}, {Name: "rest"}}, nil)
+		require.NoError(t, err)
+		require.NoError(t, b.m.Divide(p))
+	}
+	step := func(sets ...*hser.TierSet) (tiers []int) {
+		store.all = store.all[:0]
+		var jobs []engine.Job
+		for _, set := range sets {
+			j := b.job(t, engine.WantLast)
+			j.Set = set
+			jobs = append(jobs, j)
+		}
+		for token := range int32(8) {
+			for i := range jobs {
+				jobs[i].Tokens = []int32{17*token + int32(i)}
+			}
+			b.step(t, jobs)
+		}
+		for _, id := range store.all {
+			tiers = append(tiers, b.m.TierOf(int(id.Layer), id.Index))
+		}
+		slices.Sort(tiers)
+		return slices.Compact(tiers)
+	}
+	all, one := &b.m.Sets[len(b.m.Sets)-1], &b.m.Sets[0]
+	require.Greater(t, len(all.Tiers), len(one.Tiers))
+	require.Subset(t, all.Tiers, step(all))
+	for _, last := range [][]*hser.TierSet{{one}, {one, one}} {
+		got := step(last...)
+		if kind == prefetch.ByTransitions {
+			require.NotEmpty(t, got)
+		}
+		require.Subset(t, one.Tiers, got, kind)
+	}
 }
 
 // TestPrefetchSteadyState allocates nothing either.

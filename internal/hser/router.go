@@ -10,14 +10,23 @@ import (
 // Router holds the scratch of routing decisions, so that a steady state
 // allocates nothing. The zero value is ready; one goroutine uses it at a time.
 type Router struct {
+	// Arith computes probabilities; nil is the reference, whose bits all have.
+	Arith *vec.Kernels
+
 	candidates []candidate // a compacted list of what is allowed, ascending by id
 	groups     []candidate // of a group-limited model
 	p          []float32
 }
 
-// arith is the arithmetic of the few scores of a row. The reference serves:
-// every implementation gives its bits.
-var arith = vec.For(kernel.Reference)
+// reference is the arithmetic where nobody gave another.
+var reference = vec.For(kernel.Reference)
+
+func (r *Router) arith() *vec.Kernels {
+	if r.Arith == nil {
+		return reference
+	}
+	return r.Arith
+}
 
 // minSum keeps the division by the sum of a token's sigmoids finite when all
 // of them vanish. It is llama.cpp's: the smallest normal number of float16.
@@ -172,9 +181,9 @@ func (r *Router) weigh(c *Config, logits, bias []float32, o order) error {
 		r.p = append(r.p, finite(a.score))
 	}
 	if c.Score == Sigmoid {
-		arith.Sigmoid(r.p, r.p)
+		r.arith().Sigmoid(r.p, r.p)
 	} else {
-		arith.Softmax(r.p, r.p)
+		r.arith().Softmax(r.p, r.p)
 	}
 	for i := range r.candidates {
 		a := &r.candidates[i]

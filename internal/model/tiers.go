@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"sort"
 
 	"github.com/lite-llm/lite/internal/hser"
 	"github.com/lite-llm/lite/internal/model/block"
@@ -115,6 +116,24 @@ func (m *Model) planned(t *tierplan.Tier, s *tierplan.Shape) Tier {
 		}
 	}
 	return tier
+}
+
+// TierOf is the tier of an expert of a layer, -1 when there is no such expert.
+func (m *Model) TierOf(layer int, index int64) int {
+	c := m.config(layer)
+	switch {
+	case c == nil || index < 0:
+		return -1
+	case c.Of != nil && index < int64(len(c.Of)):
+		return int(c.Of[index])
+	case c.Of != nil:
+		return -1
+	}
+	t := sort.Search(len(c.Tiers), func(t int) bool { return int64(c.Tiers[t].First) > index }) - 1
+	if t < 0 || index-int64(c.Tiers[t].First) >= m.TierSize(layer, t) {
+		return -1
+	}
+	return t
 }
 
 // TierSize is the number of experts of a tier at a layer.

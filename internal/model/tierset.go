@@ -264,7 +264,7 @@ func (m *Model) ExpertBytes(set *hser.TierSet) (n int64) {
 		}
 		at := func(k int) int { return set.Tiers[k] }
 		of := len(set.Tiers)
-		if c.Mode == hser.Joint { // a plan's tiers have experts of one size
+		if len(pools) != len(m.Tiers) { // one pool, whose experts have one size
 			at, of = func(k int) int { return k }, len(pools)
 		}
 		expert, groupHead, expertHead := int64(0), int64(0), int64(0)

@@ -131,6 +131,7 @@ type task interface{ run(st *Step, worker int) }
 // NewStep returns a step that works with the pool's workers.
 func NewStep(k Kernels, pool *par.Pool, store expert.Store) *Step {
 	st := &Step{Kernels: k, Store: store, pool: pool, workers: make([]worker, pool.Workers())}
+	st.router.Arith = k.Vec
 	st.dispatch = func(worker int) { st.task.run(st, worker) }
 	return st
 }

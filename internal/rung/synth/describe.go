@@ -162,3 +162,33 @@ func place(info gguf.Info, groups, experts int64) (layer int, records int64) {
 	}
 	return layer, experts
 }
+
+// DescriptionBytes is the size of the model's description as a file has it: the
+// header of a GGUF file with its keys and tensors, and none of their bytes.
+func (m *Model) DescriptionBytes() (int64, error) {
+	var kvs []weights.KV
+	for key, value := range m.W.Meta.All() {
+		kvs = append(kvs, weights.KV{Key: key, Value: value})
+	}
+	var infos []gguf.Info
+	for t := range m.W.All() {
+		infos = append(infos, gguf.Info{Name: t.Name, Type: t.Type, Dims: t.Dims})
+	}
+	var n counter
+	if _, err := gguf.NewWriter(&n, kvs, infos); err != nil {
+		return 0, err
+	}
+	return int64(n), nil
+}
+
+// Sizes are the tiers of the model, the groups of each, and the experts of each
+// group.
+func (m *Model) Sizes() (tiers, groups, experts int) { return m.Spec.sizes() }
+
+// counter counts what is written to it.
+type counter int64
+
+func (c *counter) Write(p []byte) (int, error) {
+	*c += counter(len(p))
+	return len(p), nil
+}

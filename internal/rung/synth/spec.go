@@ -30,8 +30,8 @@ type Spec struct {
 	Seed   uint64
 }
 
-// The active shape: K = 8 experts of 3.1 million parameters at each of four
-// layers, 100 million in all, beside 7 million of the trunk. At 10^9 parameters
+// The active shape: K = 12 experts of 3.1 million parameters at each of four
+// layers, 151 million in all, beside 6 million of the trunk. At 10^9 parameters
 // a layer has 80 experts, and they take 0.9 of a token's time. Wide experts on a
 // narrow stream make a routing row cheap beside an expert: a row is as long as the
 // stream is wide, and an expert three times as large as that times FF.
@@ -44,8 +44,11 @@ const (
 	positions     = 4096
 	kTier         = 2
 	kGroup        = 2
-	kExpert       = 2
+	kExpert       = 3
 )
+
+// leastSide is the fewest groups of a tier, and experts of a group.
+const leastSide = max(kGroup, kExpert)
 
 // Limits of a Spec. The largest model has 8·10^18 parameters, whose bytes are
 // counted in 63 bits.
@@ -53,6 +56,7 @@ const (
 	maxParams = 8e18
 	maxLayers = 256
 	maxWidth  = 1 << 16
+	maxTiers  = 1 << 16 // of any native model
 )
 
 // NameError says that the name of a synthetic model is none.
@@ -118,19 +122,23 @@ func (s *Spec) check() error {
 	case !(s.Params >= s.least() && s.Params <= maxParams): // nor NaN
 		return fmt.Errorf("%g parameters: want %.3g to %g with this shape", s.Params, s.least(), maxParams)
 	}
+	if tiers, _, _ := s.sizes(); tiers > maxTiers {
+		return fmt.Errorf("%g parameters need %d tiers of experts as small as these: want at most %d", s.Params, tiers, maxTiers)
+	}
 	return nil
 }
 
 // theta is the parameters of an expert.
 func (s *Spec) theta() float64 { return 3 * float64(s.Dim) * float64(s.FF) }
 
-// least is the parameters of a model of two tiers of two groups of two experts.
-func (s *Spec) least() float64 { return float64(s.Layers) * kTier * kGroup * kExpert * s.theta() }
+// least is the parameters of the smallest model: tiers, groups and experts as many
+// as a token chooses, or more where a cube needs it.
+func (s *Spec) least() float64 { return float64(s.Layers) * kTier * leastSide * leastSide * s.theta() }
 
 // sizes are the tiers of the model, the groups of each, and the experts of each
 // group: as near to a cube as comes near the number of parameters.
 func (s *Spec) sizes() (tiers, groups, experts int) {
 	layer := s.Params / float64(s.Layers) / (s.theta() + float64(s.Dim)) // experts of a layer; each has a row of a head
-	side := max(2, math.Round(math.Cbrt(layer)))
-	return int(max(2, math.Round(layer/(side*side)))), int(side), int(side)
+	side := max(leastSide, math.Round(math.Cbrt(layer)))
+	return int(max(kTier, math.Round(layer/(side*side)))), int(side), int(side)
 }
