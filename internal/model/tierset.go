@@ -63,6 +63,9 @@ func (e *RoomError) Error() string {
 	return fmt.Sprintf("%s runs %d experts of a token at a layer, and the memory that was planned has room for %d: name it when the model is opened", e.Set, e.K, e.Room)
 }
 
+// maxList is the most bytes of a list: what names more tiers comes as a TierList.
+const maxList = 8 << 10
+
 // ParseTierList reads a list such as
 //
 //	tiers=fast,mid,k_tier=2,k_group=1,k_expert=4
@@ -72,6 +75,9 @@ func ParseTierList(text string) (*TierList, error) {
 	rest, ok := strings.CutPrefix(text, listPrefix)
 	if !ok {
 		return nil, &ListError{List: text, What: "a list of tiers begins with tiers="}
+	}
+	if len(text) > maxList {
+		return nil, &ListError{List: text[:32] + "…", What: fmt.Sprintf("a list of %d bytes, of which at most %d are read", len(text), maxList)}
 	}
 	l := &TierList{}
 	numbers := map[string]*int{"k_tier": &l.KTier, "k_group": &l.KGroup, "k_expert": &l.KExpert}
@@ -169,6 +175,9 @@ func (m *Model) list(l *TierList) (*hser.TierSet, error) {
 		if d := &m.Sets[i]; d.Name == m.DefaultSet {
 			set.KTier, set.KGroup, set.KExpert = or(l.KTier, min(d.KTier, len(l.Tiers))), or(l.KGroup, d.KGroup), or(l.KExpert, d.KExpert)
 		}
+	}
+	if len(l.Tiers) > len(m.Tiers) {
+		return nil, &ListError{List: listPrefix, What: fmt.Sprintf("%d tiers are named, and this model has %d", len(l.Tiers), len(m.Tiers))}
 	}
 	for _, name := range l.Tiers {
 		t := slices.IndexFunc(m.Tiers, func(t Tier) bool { return t.Name == name })

@@ -1,6 +1,7 @@
 package model_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -31,6 +32,7 @@ func TestTierLists(t *testing.T) {
 		require.Equal(t, want, *again, "a set's name is a list")
 	}
 	for list, want := range map[string]string{
+		"tiers=xs,s,m,l,xl":             "tiers=: 5 tiers are named, and this model has 4",
 		"tiers=":                        "tiers=: the name of a tier is missing",
 		"tiers=xs,":                     "tiers=xs,: the name of a tier is missing",
 		"tiers=k_tier=1":                "tiers=: no tier is named",
@@ -51,6 +53,39 @@ func TestTierLists(t *testing.T) {
 	}
 	_, err := m.Set("tiers=xs,k_expert=5")
 	require.ErrorAs(t, err, new(*hser.KError))
+}
+
+// FuzzTierList: whatever is read is refused, or exactly the tiers and the numbers
+// that it names.
+func FuzzTierList(f *testing.F) {
+	m := modeltest.Open(f, tiny.GGUF).Build(f)
+	for _, seed := range []string{
+		"tiers=xs", "tiers=m,xs,k_expert=1", "tiers=xs,xs", "tiers=,", "tiers=k_tier=9", "tiers=l,s,k_group=2,k_expert=99999999999", "tiers=xs,s,m,l,xl",
+		"tiers=xs,k_tier=2147483647,k_group=2147483647,k_expert=2147483647", "fast", "tiers", "tiers=" + strings.Repeat("a,", 5000),
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		l, err := model.ParseTierList(text)
+		if err != nil {
+			require.ErrorAs(t, err, new(*model.ListError))
+			return
+		}
+		set, err := m.List(l)
+		if err != nil {
+			return
+		}
+		require.Len(t, set.Tiers, len(l.Tiers))
+		for _, n := range [][2]int{{l.KTier, set.KTier}, {l.KGroup, set.KGroup}, {l.KExpert, set.KExpert}} {
+			require.Contains(t, []int{0, n[1]}, n[0], "a number that is given is kept")
+		}
+		for _, name := range l.Tiers {
+			require.True(t, slices.ContainsFunc(set.Tiers, func(i int) bool { return m.Tiers[i].Name == name }))
+		}
+		again, err := m.Set(set.Name)
+		require.NoError(t, err)
+		require.Equal(t, set, again)
+	})
 }
 
 // TestReservedListsAreServed: memory is planned for what is reserved, and what
