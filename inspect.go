@@ -28,6 +28,7 @@ type Info struct {
 	Tiers        []TierInfo       `json:"tiers"`
 	Sets         []SetInfo        `json:"tier_sets"`
 	DefaultSet   string           `json:"default_tier_set"`
+	TierPlan     bool             `json:"tier_plan"` // tiers are those of a plan of a flat model
 	RoutingSeed  uint64           `json:"routing_seed"`
 	Profile      string           `json:"numerics_profile"`
 	Kernels      string           `json:"kernels"`
@@ -39,8 +40,8 @@ type Info struct {
 type TierInfo struct {
 	Name    string `json:"name"`
 	Groups  int    `json:"groups"`
-	Experts int    `json:"experts_per_group"`
-	Params  int64  `json:"params"` // of its experts
+	Experts int    `json:"experts_per_group"` // under a tier plan, of the layer with the most
+	Params  int64  `json:"params"`            // of its experts
 	// RouterParams is that of the routing heads within the tier; 0 where they
 	// are part of the trunk.
 	RouterParams int64 `json:"router_params"`
@@ -72,7 +73,7 @@ func (m *Model) Info() Info {
 		Path: m.path, Name: m.m.Name, Architecture: m.m.Arch, FileBytes: m.fileBytes(), Layers: len(m.m.Layers),
 		Dim: m.m.Dim, Vocabulary: m.m.Vocab, Tokenizer: m.text.tok.Describe(), Chat: m.text.template != nil,
 		Context: m.m.Context, Types: map[string]int64{}, DefaultSet: m.m.DefaultSet, RoutingSeed: m.m.RoutingSeed,
-		Profile: Profile, Kernels: m.opt.kernels.String(), Plan: *m.plan,
+		Profile: Profile, Kernels: m.opt.kernels.String(), Plan: *m.plan, TierPlan: m.opt.Tiers != nil,
 	}
 	if m.pack != nil {
 		info.Pack = packInfo(m.pack, m.path)

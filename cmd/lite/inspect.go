@@ -63,7 +63,7 @@ func printInfo(cmd *cobra.Command, i lite.Info, plan bool) error {
 		row("pack", "%d shards, %s, manifest sha256 %s", i.Pack.Shards, signed, i.Pack.Digest)
 	}
 	row("kernels", "%s, profile %s", i.Kernels, i.Profile)
-	printTiers(row, i.Tiers)
+	printTiers(row, i.Tiers, map[bool]string{true: "at most "}[i.TierPlan])
 	for _, s := range i.Sets {
 		name := s.Name
 		if name == i.DefaultSet {
@@ -98,8 +98,8 @@ func printInfo(cmd *cobra.Command, i lite.Info, plan bool) error {
 const fewTiers = 16
 
 // printTiers lists the tiers of a model, those that are alike and next to each
-// other together when there are many.
-func printTiers(row func(name, format string, args ...any), tiers []lite.TierInfo) {
+// other together when there are many. most says that layers may have fewer experts.
+func printTiers(row func(name, format string, args ...any), tiers []lite.TierInfo, most string) {
 	for lo := 0; lo < len(tiers); {
 		t, hi := tiers[lo], lo+1
 		alike := func(o lite.TierInfo) bool {
@@ -113,7 +113,8 @@ func printTiers(row func(name, format string, args ...any), tiers []lite.TierInf
 		if hi-lo > 1 {
 			name, each = fmt.Sprintf("tiers %s to %s", t.Name, tiers[hi-1].Name), fmt.Sprintf(" in each of %d", hi-lo)
 		}
-		row(name, "%d × %d experts a layer, largest %s, %s in all%s", t.Groups, t.Experts, count(t.ThetaMax), count(t.Params), each)
+		closed := map[bool]string{true: ", closed"}[t.Closed]
+		row(name, "%s%d × %d experts a layer, largest %s, %s in all%s%s", most, t.Groups, t.Experts, count(t.ThetaMax), count(t.Params), each, closed)
 		lo = hi
 	}
 }
