@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"path"
 
+	"github.com/lite-llm/lite/internal/bucket"
+	"github.com/lite-llm/lite/internal/bucket/s3"
 	"github.com/lite-llm/lite/internal/model"
 	"github.com/lite-llm/lite/internal/pack"
 	"github.com/lite-llm/lite/internal/packing"
@@ -27,6 +29,8 @@ type PackOptions struct {
 	Progress func(done, all int64)
 	// Tiers divide the experts of a flat model; nil leaves them as they are.
 	Tiers *TierPlan
+	// Storage is about object stores that the model, or its pack, is in.
+	Storage Storage
 }
 
 // PackInfo says what was packed.
@@ -40,44 +44,74 @@ type PackInfo struct {
 }
 
 // Pack writes the model at path, which may be whatever Open takes, as a pack in
-// the directory out, which must not exist. It needs a few megabytes of memory.
-// The pack appears as a whole or not at all; what an interrupted call wrote is in
-// out.partial, and the same call goes on from there. Equal models and options give
-// equal bytes.
-func Pack(ctx context.Context, path, out string, o PackOptions) (*PackInfo, error) {
-	m := &Model{opt: settled{Options: Options{Tiers: o.Tiers, fs: vfs.OS{}}}}
+// out: a directory, which must not exist, or a place in an object store such as
+// "s3://bucket/model.pack" with nothing below it. It needs a few megabytes of memory,
+// and some more to send. The pack appears as a whole or not at all. What an
+// interrupted call finished is in out.partial, or below out/journal in a store, and
+// the same call goes on from there. Equal models and options give equal bytes.
+func Pack(ctx context.Context, path, out string, o PackOptions) (info *PackInfo, err error) {
+	o.Storage.CacheDir = NoCacheDir // everything is read once
+	m := &Model{path: path, opt: settled{Options: Options{Tiers: o.Tiers, Storage: o.Storage, fs: vfs.OS{}}}}
+	defer func() {
+		if m.remote != nil {
+			err = errors.Join(err, m.remote.close())
+		}
+	}()
 	if path == tiny.Name {
 		m.opt.fs = vfs.Mem{tiny.Name: tiny.GGUF}
 	}
-	if err := m.describe(path); err != nil {
+	if err := m.openRemote(path); err != nil {
+		return nil, err
+	}
+	if err := m.describe(m.name()); err != nil {
 		return nil, err
 	}
 	built, err := m.build(nil)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
+	job := &pack.Job{FS: m.opt.fs, Model: m.w, ShardBytes: o.ShardBytes, Key: o.Key, Progress: o.Progress}
 	naming, names := packing.Of(built, m.opt.Tiers)
-	if m.pack != nil && o.Tiers == nil { // whose tiers go on as they were
+	job.Naming, job.Tensors = *naming, names
+	if m.pack != nil {
+		job.FS = m.pack.Verified() // what is damaged is not packed again
 		for i := range naming.Tiers {
-			old := &m.pack.Manifest.Tiers[i]
-			naming.Tiers[i].Budget, naming.Tiers[i].Placement, naming.Tiers[i].Access = old.Budget, old.Placement, old.Access
+			if o.Tiers == nil { // they go on as they were
+				old := &m.pack.Manifest.Tiers[i]
+				naming.Tiers[i].Budget, naming.Tiers[i].Placement, naming.Tiers[i].Access = old.Budget, old.Placement, old.Access
+			}
 		}
 	}
-	sink, err := pack.NewDir(out)
+	sink, done, err := sinkOf(out, o.Storage)
 	if err != nil {
 		return nil, err
 	}
-	_, err = pack.Write(ctx, sink, &pack.Job{
-		FS: m.opt.fs, Model: m.w, Naming: *naming, Tensors: names, ShardBytes: o.ShardBytes, Key: o.Key, Progress: o.Progress,
-	})
-	if err != nil {
+	made, err := pack.Write(ctx, sink, job)
+	if err = errors.Join(err, done()); err != nil {
 		return nil, err
 	}
-	made, err := pack.Open(vfs.OS{}, out, pack.Options{})
-	if err != nil {
-		return nil, err
+	return &PackInfo{Path: out, Digest: made.Digest, SignedBy: made.SignedBy, Bytes: made.Bytes, Shards: made.Shards}, nil
+}
+
+// sinkOf is where a pack is written to, with what gives it back.
+func sinkOf(out string, s Storage) (pack.Sink, func() error, error) {
+	if !isRemote(out) {
+		d, err := pack.NewDir(out)
+		return d, func() error { return nil }, err
 	}
-	return packInfo(made, out), nil
+	r := &remote{storage: s}
+	if err := r.locate(out); err != nil {
+		return nil, nil, err
+	}
+	b, err := r.open(s3.Credentials{Profile: s.Profile})
+	if err != nil {
+		return nil, nil, errors.Join(err, r.close())
+	}
+	to, ok := b.(bucket.Sink)
+	if !ok {
+		return nil, nil, errors.Join(&OptionError{What: out + " cannot be written to"}, r.close())
+	}
+	return pack.NewBucket(to, r.key), r.close, nil
 }
 
 func packInfo(p *pack.Pack, path string) *PackInfo {
@@ -162,6 +196,8 @@ type VerifyOptions struct {
 	Key ed25519.PublicKey
 	// Progress is told how many bytes of all were read; nil when nobody asks.
 	Progress func(done, all int64)
+	// Storage is about the object store that the pack is in.
+	Storage Storage
 }
 
 // Verification is what VerifyPack found.
@@ -179,19 +215,29 @@ type Damage struct {
 	What string `json:"what"`
 }
 
-// VerifyPack reads every byte of the pack in the directory path and holds it
-// against the pack's hashes, these against its manifest, and the manifest against
+// VerifyPack reads every byte of the pack at path, a directory or a place in an
+// object store, and holds it against the pack's hashes, these against its manifest, and the manifest against
 // its signature. The error says why the manifest or the trunk's description cannot
 // be used, or is of the system; what is damaged beyond is in the result.
-func VerifyPack(ctx context.Context, path string, o VerifyOptions) (*Verification, error) {
-	p, err := pack.Open(vfs.OS{}, path, pack.Options{Key: o.Key, Verify: true})
+func VerifyPack(ctx context.Context, path string, o VerifyOptions) (v *Verification, err error) {
+	o.Storage.CacheDir = NoCacheDir // everything is read once
+	m := &Model{path: path, opt: settled{Options: Options{Storage: o.Storage, fs: vfs.OS{}}}}
+	defer func() {
+		if m.remote != nil {
+			err = errors.Join(err, m.remote.close())
+		}
+	}()
+	if err := m.openRemote(path); err != nil {
+		return nil, err
+	}
+	p, err := pack.Open(m.opt.fs, m.name(), pack.Options{Key: o.Key, Verify: true})
 	if err != nil {
 		return nil, err
 	}
 	if _, err := fit(p, path); err != nil {
 		return nil, err
 	}
-	v := &Verification{PackInfo: *packInfo(p, path), Trusted: o.Key != nil, Damaged: []Damage{}}
+	v = &Verification{PackInfo: *packInfo(p, path), Trusted: o.Key != nil, Damaged: []Damage{}}
 	err = p.CheckAll(ctx, func(err error) {
 		if e, ok := errors.AsType[*IntegrityError](err); ok {
 			v.Damaged = append(v.Damaged, Damage{File: e.Object, What: e.Part})

@@ -14,6 +14,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/stretchr/testify/require"
 
+	"github.com/lite-llm/lite/internal/bucket/s3/s3test"
 	"github.com/lite-llm/lite/internal/model"
 	"github.com/lite-llm/lite/internal/modeltest"
 	"github.com/lite-llm/lite/internal/tierplan"
@@ -308,5 +309,59 @@ func TestAPackByAPlan(t *testing.T) {
 		_, err = Pack(context.Background(), path, filepath.Join(t.TempDir(), "p"), PackOptions{Tiers: plan})
 		var over *TierBudgetError
 		require.ErrorAs(t, err, &over)
+	}
+}
+
+// TestPackIntoAStore writes a pack into a bucket and runs it from there, on an S3
+// server where there is one; it is the same pack, verified where it is, packed again
+// from there, and what is damaged there is neither run nor packed again.
+func TestPackIntoAStore(t *testing.T) {
+	stores := map[string]func(t *testing.T) (string, string, Storage){
+		"dir": func(t *testing.T) (string, string, Storage) {
+			root := t.TempDir()
+			return "dir:" + root, root, Storage{}
+		},
+		"s3": func(t *testing.T) (string, string, Storage) {
+			credentials(t)
+			srv := s3test.Start(t)
+			return "s3://" + s3test.Name + "/a", filepath.Join(srv.Dir, "a"), Storage{Endpoint: srv.URL}
+		},
+	}
+	path := writeModel(t, synth.Tiny("qwen3moe"), "Q8_0")
+	want, local := answerOf(t, path, Options{}), packOf(t, path, PackOptions{})
+	for name, open := range stores {
+		t.Run(name, func(t *testing.T) {
+			at, root, storage := open(t)
+			ctx, url := context.Background(), at+"/model.pack"
+			info, err := Pack(ctx, path, url, PackOptions{Storage: storage})
+			require.NoError(t, err)
+			require.Equal(t, url, info.Path)
+			v, err := VerifyPack(ctx, url, VerifyOptions{Storage: storage})
+			require.NoError(t, err)
+			require.Empty(t, v.Damaged)
+			require.Equal(t, info.Digest, v.Digest)
+			require.Equal(t, info.Bytes, v.Bytes)
+			storage.CacheDir = filepath.Join(t.TempDir(), "cache")
+			require.Equal(t, want, answerOf(t, url, Options{Storage: storage}))
+
+			requireSameFiles(t, local, packOf(t, url, PackOptions{Storage: storage}))
+			_, err = Pack(ctx, path, url, PackOptions{Storage: storage})
+			require.ErrorContains(t, err, "is there already")
+			if name != "dir" {
+				return
+			}
+			requireSameFiles(t, local, filepath.Join(root, "model.pack"))
+			shard := filepath.Join(root, "model.pack", "tiers", "experts", "L001-000.gguf")
+			b, err := os.ReadFile(shard)
+			require.NoError(t, err)
+			b[len(b)-5000] ^= 1
+			require.NoError(t, os.WriteFile(shard, b, 0o600))
+			v, err = VerifyPack(ctx, url, VerifyOptions{})
+			require.NoError(t, err)
+			require.Len(t, v.Damaged, 1)
+			_, err = Pack(ctx, url, filepath.Join(t.TempDir(), "p"), PackOptions{})
+			var bad *IntegrityError
+			require.ErrorAs(t, err, &bad)
+		})
 	}
 }

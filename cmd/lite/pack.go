@@ -14,24 +14,29 @@ import (
 
 func newPack() *cobra.Command {
 	var out, shard, sign, tiers string
+	store := &storageFlags{}
 	asJSON, progress := false, false
 	cmd := &cobra.Command{
-		Use:   "pack MODEL --out DIR",
+		Use:   "pack MODEL --out DIR|s3://BUCKET/PREFIX",
 		Short: "Lay out a model for tiers: shards, hashes, a manifest, a signature",
 		Long: `Writes a model as a pack: a directory in which each expert is one aligned read,
 with hashes that say whether its bytes are the right ones. A pack runs like the
 model that it was made of, with the same tokens.
 
-The pack appears as a whole or not at all: it is written to DIR.partial first. When
-that is interrupted, the same command goes on from there. The same model gives the
-same bytes.`,
+The pack appears as a whole or not at all: it is written to DIR.partial first, and in
+an object store the manifest comes last. When that is interrupted, the same command
+goes on from there. The same model gives the same bytes.`,
 		Example: "  lite pack tiny --out tiny.pack\n  lite pack model.gguf --out model.pack --sign release.pem\n  lite run model.pack \"Why is the sky blue?\"",
 		Args:    arguments(1, "MODEL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if out == "" {
 				return usagef("--out is missing: say which directory to write, such as --out model.pack")
 			}
-			o := lite.PackOptions{}
+			storage, err := store.storage()
+			if err != nil {
+				return err
+			}
+			o := lite.PackOptions{Storage: storage}
 			if shard != "" {
 				n, err := lite.ParseSize(shard)
 				if err == nil && n == 0 {
@@ -71,7 +76,8 @@ same bytes.`,
 		},
 	}
 	fl := cmd.Flags()
-	fl.StringVar(&out, "out", "", "write the pack to this `DIR`, which must not exist")
+	store.addStore(cmd)
+	fl.StringVar(&out, "out", "", "write the pack to this `DIR`, which must not exist, or to s3://bucket/prefix")
 	fl.StringVar(&tiers, "tiers", "", "divide a flat model's experts by the tier plan in `FILE` (lite tier-plan)")
 	fl.StringVar(&shard, "shard-size", "", "at most this `SIZE` of a file of experts, such as 256MiB (default: 1GiB)")
 	fl.StringVar(&sign, "sign", "", "sign with the private key in this `FILE` ('lite keys generate' makes one)")
@@ -90,6 +96,7 @@ func printPack(w io.Writer, i *lite.PackInfo) {
 
 func newVerify() *cobra.Command {
 	var key string
+	store := &storageFlags{}
 	asJSON, progress := false, false
 	cmd := &cobra.Command{
 		Use:   "verify PACK",
@@ -102,7 +109,11 @@ What is damaged is printed, a line for each part, and the exit code is 1.`,
 		Example: "  lite verify model.pack\n  lite verify model.pack --key release.pub.pem",
 		Args:    arguments(1, "PACK"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o := lite.VerifyOptions{}
+			storage, err := store.storage()
+			if err != nil {
+				return err
+			}
+			o := lite.VerifyOptions{Storage: storage}
 			if key != "" {
 				k, err := publicKey(key)
 				if err != nil {
@@ -121,6 +132,7 @@ What is damaged is printed, a line for each part, and the exit code is 1.`,
 		},
 	}
 	fl := cmd.Flags()
+	store.addStore(cmd)
 	fl.StringVar(&key, "key", "", "the public key in this `FILE` must have signed the pack")
 	fl.BoolVar(&progress, "progress", false, "show progress although standard error is no terminal")
 	fl.BoolVar(&asJSON, "json", false, "print JSON")

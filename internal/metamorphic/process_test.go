@@ -19,9 +19,12 @@ import (
 	"github.com/lite-llm/lite/internal/memory"
 	"github.com/lite-llm/lite/internal/model"
 	"github.com/lite-llm/lite/internal/modeltest"
+	"github.com/lite-llm/lite/internal/pack"
 	"github.com/lite-llm/lite/internal/rung"
 	"github.com/lite-llm/lite/internal/rung/dram"
 	"github.com/lite-llm/lite/internal/rung/nvme"
+	"github.com/lite-llm/lite/internal/rung/verified"
+	"github.com/lite-llm/lite/internal/vfs"
 )
 
 // settings are how a process runs a model.
@@ -36,9 +39,50 @@ type settings struct {
 	prefetch prefetch.Kind
 }
 
-// The places that experts come from: memory, a file, and a file past the page
-// cache.
-var rungs = []string{"dram", "nvme", "direct"}
+// The places that experts come from: memory, a file, a file past the page cache, a
+// pack of the file, and one whose bytes are checked.
+var rungs = []string{"dram", "nvme", "direct", "pack", "verified"}
+
+// packs are the packs of files that were used before, in shards of few experts.
+var packs = map[*modeltest.File]packed{}
+
+type packed struct {
+	fs vfs.Mem
+	p  *pack.Pack
+}
+
+// packOf packs a file once.
+func packOf(t testing.TB, f *modeltest.File) packed {
+	t.Helper()
+	k, ok := packs[f]
+	if !ok {
+		k.fs, k.p = f.Pack(t, 100_000)
+		packs[f] = k
+	}
+	return k
+}
+
+// openRung opens the rung that a process reads experts from, and returns the file that
+// says where they are in it.
+func openRung(t testing.TB, f *modeltest.File, kind string) (rung.Rung, *modeltest.File) {
+	t.Helper()
+	if kind == "dram" {
+		return dram.New(map[string][]byte{modeltest.Path: f.Bytes}), f
+	}
+	if kind == "nvme" || kind == "direct" {
+		r, err := nvme.Open(f.FS(), f.W.Objects, kind == "direct")
+		require.NoError(t, err)
+		return r, f
+	}
+	k := packOf(t, f)
+	r, err := nvme.Open(k.fs, k.p.Model.Objects, true)
+	require.NoError(t, err)
+	where := &modeltest.File{W: k.p.Model}
+	if kind == "verified" {
+		return verified.New(r, k.p), where
+	}
+	return r, where
+}
 
 // The states of the cache of experts before a walk: nothing is resident, what
 // another request left, all that fits, and a budget of the least that works, so
@@ -66,13 +110,7 @@ type process struct {
 func start(t testing.TB, f *modeltest.File, m *model.Model, elem attn.Elem, s settings, positions int) *process {
 	t.Helper()
 	p := &process{m: m, pool: modeltest.Pool(m, elem, positions), routed: map[engine.Row]uint64{}}
-	if s.rung == "dram" {
-		p.r = dram.New(map[string][]byte{modeltest.Path: f.Bytes})
-	} else {
-		var err error
-		p.r, err = nvme.Open(f.FS(), f.W.Objects, s.rung == "direct")
-		require.NoError(t, err)
-	}
+	p.r, f = openRung(t, f, s.rung)
 	all, _ := m.Layout(f.W.Stack).Slots(p.r.Align())
 	budget := all / int64(s.budget)
 	if s.cache == "thrashing" {

@@ -144,7 +144,7 @@ func (w *walk) again(how string, pos int) {
 	}
 	w.close()
 	other := w.setup.settings()
-	other.threads, other.rung, other.cache = 1+w.r.IntN(3), rungs[w.r.IntN(3)], caches[w.r.IntN(4)]
+	other.threads, other.rung, other.cache = 1+w.r.IntN(3), rungs[w.r.IntN(len(rungs))], caches[w.r.IntN(4)]
 	other.prefetch = prefetches[w.r.IntN(3)]
 	available := kernel.Available()
 	other.kernels = available[w.r.IntN(len(available))]

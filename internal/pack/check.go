@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/lite-llm/lite/internal/base"
 )
@@ -38,6 +39,9 @@ type checker struct {
 
 // report tells of what is wrong with a file, and returns what ends the check.
 func (c *checker) report(err error) error {
+	if missing, ok := errors.AsType[*fs.PathError](err); ok && errors.Is(err, fs.ErrNotExist) {
+		err = &ManifestError{Path: missing.Path, What: "is missing"}
+	}
 	_, damaged := errors.AsType[*IntegrityError](err)
 	_, unfit := errors.AsType[*ManifestError](err)
 	if damaged || unfit {

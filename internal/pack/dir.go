@@ -149,7 +149,7 @@ type dirFile struct {
 }
 
 // Create implements Sink.
-func (d *Dir) Create(_ context.Context, name string) (SinkFile, error) {
+func (d *Dir) Create(_ context.Context, name string, _ int64) (SinkFile, error) {
 	path := d.file(name)
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o777); err != nil { //nolint:gosec // the umask decides

@@ -3,6 +3,7 @@ package pack_test
 import (
 	"context"
 	"errors"
+	"io"
 	"path"
 	"slices"
 	"strings"
@@ -212,6 +213,63 @@ func TestARightSecondReadIsUsed(t *testing.T) {
 	failed := errors.New("the disk is gone")
 	err = p.Check(o, make([]byte, 10), off, func([]byte, int64) error { return failed })
 	require.ErrorIs(t, err, failed)
+}
+
+// counted counts the bytes that are read of a file system.
+type counted struct {
+	vfs.FS
+	bytes int64
+}
+
+type countedFile struct {
+	vfs.File
+	fs *counted
+}
+
+func (c *counted) Open(name string) (vfs.File, error) {
+	f, err := c.FS.Open(name)
+	return countedFile{f, c}, err
+}
+
+func (f countedFile) ReadAt(p []byte, off int64) (int, error) {
+	f.fs.bytes += int64(len(p))
+	return f.File.ReadAt(p, off)
+}
+
+// TestVerifiedFiles reads a pack in small pieces: the right bytes, each of them from
+// below at most three times; and not one that was changed.
+func TestVerifiedFiles(t *testing.T) {
+	j := job(t, "qwen3moe")
+	fs := write(t, j)
+	below := &counted{FS: fs}
+	p, err := pack.Open(below, dir, pack.Options{})
+	require.NoError(t, err)
+	for _, o := range p.Model.Objects {
+		f, err := p.Verified().Open(o.Name)
+		require.NoError(t, err)
+		below.bytes = 0
+		b := make([]byte, 100)
+		for off := int64(0); off < o.Size; off += 100 {
+			n, err := f.ReadAt(b, off)
+			if off+100 > o.Size {
+				require.Equal(t, io.EOF, err)
+			} else {
+				require.NoError(t, err)
+			}
+			require.Equal(t, fs[o.Name][off:min(off+100, o.Size)], b[:n])
+		}
+		require.Less(t, below.bytes, 3*o.Size)
+		require.NoError(t, f.Close())
+	}
+	o := p.Model.Objects[1]
+	at := p.Manifest.ShardHead + 77
+	fs[o.Name][at] ^= 1
+	f, err := p.Verified().Open(o.Name)
+	require.NoError(t, err)
+	for range 2 { // what is not right is not remembered
+		_, err = f.ReadAt(make([]byte, 10), at+500)
+		require.True(t, isA[*pack.IntegrityError](err))
+	}
 }
 
 // TestOpenReadsNoWeights counts what is read to open a pack: the manifest, and the

@@ -17,9 +17,9 @@ type Sink interface {
 	// Done says whether the object was finished by a writer that was interrupted,
 	// and returns the note that it was committed with.
 	Done(name string) (note []byte, ok bool)
-	// Create begins an object, whose name is relative to the pack. One object is
-	// open at a time.
-	Create(ctx context.Context, name string) (SinkFile, error)
+	// Create begins an object of size bytes, whose name is relative to the pack.
+	// One object is open at a time. The manifest comes last.
+	Create(ctx context.Context, name string, size int64) (SinkFile, error)
 	// Finish makes the pack appear, once all objects are committed.
 	Finish(ctx context.Context) error
 	// Close gives back what Begin took. Without Finish, what was committed is kept

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"path"
 	"testing"
 
@@ -53,9 +54,9 @@ func (m *memory) Done(name string) ([]byte, bool) {
 	return note, ok
 }
 
-func (m *memory) Create(_ context.Context, name string) (pack.SinkFile, error) {
+func (m *memory) Create(_ context.Context, name string, size int64) (pack.SinkFile, error) {
 	m.created++
-	return &memoryFile{m: m, name: name}, m.op()
+	return &memoryFile{m: m, name: name, size: size}, m.op()
 }
 
 func (m *memory) Finish(context.Context) error {
@@ -69,6 +70,7 @@ func (*memory) Close() error { return nil }
 type memoryFile struct {
 	m    *memory
 	name string
+	size int64
 	b    bytes.Buffer
 }
 
@@ -82,6 +84,9 @@ func (f *memoryFile) Write(p []byte) (int, error) {
 func (f *memoryFile) Commit(note []byte) error {
 	if err := f.m.op(); err != nil {
 		return err
+	}
+	if int64(f.b.Len()) != f.size {
+		return fmt.Errorf("%s has %d bytes and was to have %d", f.name, f.b.Len(), f.size)
 	}
 	f.m.objects[path.Join(dir, f.name)] = f.b.Bytes()
 	f.m.notes[f.name] = note

@@ -198,6 +198,10 @@ func (p *Pack) damaged(obj base.Object, i int64) error {
 	return e
 }
 
+// Verified is the pack's file system, of which every read of a shard and of the
+// trunk is checked. Reads that go on from each other read what has one hash once.
+func (p *Pack) Verified() vfs.FS { return verifiedFS{p} }
+
 // verifiedFS is the file system of a pack, of which every read is checked.
 type verifiedFS struct{ p *Pack }
 
@@ -207,24 +211,54 @@ func (v verifiedFS) Open(name string) (vfs.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &verifiedFile{f, v.p}, nil
+	return &verifiedFile{File: f, p: v.p}, nil
 }
 
 // verifiedFile is a file of a pack.
 type verifiedFile struct {
 	vfs.File
 	p *Pack
+
+	mu struct {
+		sync.Mutex
+		off  int64  // where the piece begins that was last read whole
+		last []byte // and its bytes, which are the right ones
+	}
 }
 
 // ReadAt implements io.ReaderAt.
 func (f *verifiedFile) ReadAt(p []byte, off int64) (int, error) {
+	if f.remembered(p, off) {
+		return len(p), nil
+	}
 	n, err := f.File.ReadAt(p, off)
 	if n < len(p) && err != nil && err != io.EOF { //nolint:errorlint // io.EOF is never wrapped
 		return n, err
 	}
-	bad := f.p.Check(base.Object{Name: f.Name(), Size: f.Size()}, p[:n], off, func(p []byte, off int64) error { return readFull(f.File, p, off) })
+	var last []byte
+	var at int64
+	bad := f.p.Check(base.Object{Name: f.Name(), Size: f.Size()}, p[:n], off, func(p []byte, off int64) error {
+		last, at = p, off
+		return readFull(f.File, p, off)
+	})
 	if bad != nil {
 		return 0, bad
 	}
+	if last != nil {
+		f.mu.Lock()
+		f.mu.last, f.mu.off = last, at
+		f.mu.Unlock()
+	}
 	return n, err
+}
+
+// remembered fills p from the piece that was last read whole, if it is in there.
+func (f *verifiedFile) remembered(p []byte, off int64) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if off < f.mu.off || off+int64(len(p)) > f.mu.off+int64(len(f.mu.last)) {
+		return false
+	}
+	copy(p, f.mu.last[off-f.mu.off:])
+	return true
 }

@@ -57,13 +57,21 @@ type writer struct {
 	all   int64
 }
 
-// Write writes a pack into sink and returns its digest. It keeps a few
+// Made is a pack that was written.
+type Made struct {
+	Digest   string // the SHA-256 of its manifest, in hexadecimal
+	SignedBy string // the KeyID of the key that signed it, or empty
+	Bytes    int64  // of its trunk and its shards
+	Shards   int
+}
+
+// Write writes a pack into sink. It keeps a few
 // megabytes in memory whatever the model's size. Equal jobs give equal bytes. An
 // interrupted job goes on, when it is written again, after the last object that
 // was finished.
-func Write(ctx context.Context, sink Sink, job *Job) (string, error) {
+func Write(ctx context.Context, sink Sink, job *Job) (*Made, error) {
 	w := &writer{job: job, sink: sink, m: job.Naming, files: map[string]vfs.File{}, buf: make([]byte, chunk)}
-	d, err := w.write(ctx)
+	made, err := w.write(ctx)
 	for _, f := range w.files {
 		err = errors.Join(err, f.Close())
 	}
@@ -71,35 +79,38 @@ func Write(ctx context.Context, sink Sink, job *Job) (string, error) {
 	if full, ok := errors.AsType[*SpaceError](err); ok && full.Have < 0 {
 		full.Need = base.ByteSize(w.all - w.done)
 	}
-	return d, err
+	if err != nil {
+		return nil, err
+	}
+	return made, nil
 }
 
-func (w *writer) write(ctx context.Context) (string, error) {
+func (w *writer) write(ctx context.Context) (*Made, error) {
 	if err := w.layOut(); err != nil {
-		return "", err
+		return nil, err
 	}
 	for _, obj := range w.job.Model.Objects {
 		f, err := w.job.FS.Open(obj.Name)
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		w.files[obj.Name] = f
 	}
 	id, err := w.identity(ctx)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	if err := w.sink.Begin(ctx, id, w.all); err != nil {
-		return "", err
+		return nil, err
 	}
 	w.begun = true
 	if err := w.trunk(ctx); err != nil {
-		return "", err
+		return nil, err
 	}
 	for t := range w.m.Tiers {
 		for l := range w.m.Tiers[t].Layers {
 			if err := w.layer(ctx, &w.m.Tiers[t], l, &w.job.Tensors[t][l]); err != nil {
-				return "", err
+				return nil, err
 			}
 		}
 	}
@@ -308,7 +319,7 @@ func (w *writer) object(ctx context.Context, name string, size int64, fill func(
 		w.advance(size)
 		return note, nil
 	}
-	f, err := w.sink.Create(ctx, name)
+	f, err := w.sink.Create(ctx, name, size)
 	if err != nil {
 		return nil, err
 	}
@@ -322,11 +333,18 @@ func (w *writer) object(ctx context.Context, name string, size int64, fill func(
 
 // small writes an object whose bytes are at hand.
 func (w *writer) small(ctx context.Context, name string, data []byte) error {
-	_, err := w.object(ctx, name, 0, func(out io.Writer) ([]byte, error) {
-		_, err := out.Write(data)
-		return nil, err
-	})
-	return err
+	if _, ok := w.sink.Done(name); ok {
+		return nil
+	}
+	f, err := w.sink.Create(ctx, name, int64(len(data)))
+	if err != nil {
+		return err
+	}
+	defer f.Abort()
+	if _, err := f.Write(data); err != nil {
+		return err
+	}
+	return f.Commit(nil)
 }
 
 // trunk writes trunk.gguf with its hashes.
@@ -472,26 +490,35 @@ func (w *writer) shard(ctx context.Context, out io.Writer, s *shard, src *stacks
 }
 
 // finish writes the manifest and its signature, and makes the pack appear.
-func (w *writer) finish(ctx context.Context) (string, error) {
+func (w *writer) finish(ctx context.Context) (*Made, error) {
 	if err := w.m.validate(); err != nil {
-		return "", fmt.Errorf("the pack %w", err)
+		return nil, fmt.Errorf("the pack %w", err)
 	}
 	b, err := w.m.encode()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	if len(b) > MaxManifest {
-		return "", fmt.Errorf("the manifest has %d bytes, the limit is %d", len(b), MaxManifest)
+		return nil, fmt.Errorf("the manifest has %d bytes, the limit is %d", len(b), MaxManifest)
 	}
 	if w.job.Key != nil {
 		if err := w.small(ctx, SignatureName, sign(w.job.Key, b)); err != nil {
-			return "", err
+			return nil, err
 		}
 	}
 	if err := w.small(ctx, ManifestName, b); err != nil {
-		return "", err
+		return nil, err
 	}
-	return digest(b), w.sink.Finish(ctx)
+	made := &Made{Digest: digest(b), Bytes: w.m.Trunk.Bytes}
+	if w.job.Key != nil {
+		made.SignedBy = KeyID(w.job.Key.Public().(ed25519.PublicKey)) //nolint:forcetypeassert // of an Ed25519 key, always
+	}
+	err = w.each(func(s *shard) error {
+		made.Bytes += s.g.size(s.number)
+		made.Shards++
+		return nil
+	})
+	return made, errors.Join(err, w.sink.Finish(ctx))
 }
 
 // ShapeOf is the shape of experts with these projections, of which there are
