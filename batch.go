@@ -69,6 +69,7 @@ func (b *Batch) Tokens() iter.Seq2[int, Token] {
 		before := b.m.counts()
 		b.run(yield)
 		b.stats.since(before, b.m.counts())
+		b.stats.Residency = b.m.Rungs()
 		for _, g := range b.gens {
 			g.used = true
 			b.add(g)

@@ -69,7 +69,10 @@ func (m *Model) divide(needs *model.Model) error {
 	}
 	debug.FreeOSMemory()
 	heap := memory.Heap()
-	d := m.demand(needs)
+	d, err := m.demand(needs)
+	if err != nil {
+		return err
+	}
 	d.process += heap + memory.InUse() + program + slack
 	m.plan, err = plan(d, limit, source, shape{m.opt.Context, m.opt.Chunk}, needs.Context, m.opt.Threads)
 	if err != nil {
@@ -85,7 +88,7 @@ func (m *Model) divide(needs *model.Model) error {
 }
 
 // demand is what a model needs beyond what the process has already.
-func (m *Model) demand(needs *model.Model) demand {
+func (m *Model) demand(needs *model.Model) (demand, error) {
 	layout, align := needs.Layout(m.w.Stack), vfs.DirectAlign
 	d := demand{
 		page: kv.NewLayout(m.opt.elem, needs.KVShapes()).PageMemory(memory.PageSize()),
@@ -96,7 +99,7 @@ func (m *Model) demand(needs *model.Model) demand {
 	}
 	if m.path == tiny.Name { // its bytes are part of the program
 		d.process = int64(len(tiny.GGUF))
-		return d
+		return d, nil
 	}
 	if m.synthetic == nil { // whose description is on the heap
 		d.process = m.headerBytes()
@@ -118,7 +121,7 @@ func (m *Model) demand(needs *model.Model) demand {
 		}
 		d.token = max(d.token, layout.Token(align, tiers, kTier, set.KGroup, set.KExpert))
 	}
-	return d
+	return d, m.room(&d, needs, layout, align)
 }
 
 // widened is the part of the trunk that is decoded to F32, in the Go heap.

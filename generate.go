@@ -311,17 +311,20 @@ func (g *Generation) finish() {
 	g.stats.GeneratedTokens = len(g.tokens)
 	g.stats.bound(g.s.m.m, g.set)
 	g.stats.since(g.before, g.s.m.counts())
+	g.stats.Residency = g.s.m.Rungs()
 }
 
 // counts are those of the store and of what was predicted for it.
 type counts struct {
 	expert.Stats
 	predicted, right uint64
+	bytes            map[string]int64 // read, by rung
 }
 
 func (m *Model) counts() counts {
 	c := counts{Stats: m.store.Stats()}
 	c.predicted, c.right = m.eng.Accuracy()
+	c.bytes = m.readBytes(c.Rung, c.ReadBytes)
 	return c
 }
 
@@ -336,7 +339,10 @@ func (st *Stats) since(before, now counts) {
 	st.GuessedExperts, st.GuessedBytes = now.Guesses-before.Guesses, now.GuessBytes-before.GuessBytes
 	st.GuessesUsed, st.GuessesWasted = now.GuessesUsed-before.GuessesUsed, now.GuessesWasted-before.GuessesWasted
 	st.PeakRSSBytes = memory.PeakRSS()
-	st.ReadBytes = map[string]int64{now.Rung: now.ReadBytes - before.ReadBytes}
+	st.ReadBytes = now.bytes
+	for name, n := range before.bytes {
+		st.ReadBytes[name] -= n
+	}
 	st.MissedBytes = now.MissedBytes - before.MissedBytes
 	st.ExpertHits, st.ExpertMisses = now.Hits-before.Hits, now.Misses-before.Misses
 	st.ExpertEvictions, st.ResidentExpertBytes = now.Evictions-before.Evictions, now.Resident

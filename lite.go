@@ -167,8 +167,12 @@ func (m *Model) load(needs *model.Model) error {
 	}
 	m.store, err = expert.New(expert.Options{
 		Rung: m.rung, Layout: m.m.Layout(m.w.Stack), Budget: base.ByteSize(m.plan.Experts), Depth: m.plan.ReadDepth, Off: m.opt.NoCache,
+		Tiers: m.held(), TierOf: m.m.Division(),
 	})
 	if err != nil {
+		return err
+	}
+	if err = m.loadPinned(); err != nil {
 		return err
 	}
 	m.pool = kv.NewPool(kv.NewLayout(m.opt.elem, m.m.KVShapes()), kv.Pages(m.plan.Context), memory.Alloc)
@@ -189,7 +193,7 @@ func (m *Model) load(needs *model.Model) error {
 
 // prefetch is how experts are guessed: not at all where they all stay in memory.
 func (m *Model) prefetch() prefetch.Kind {
-	if m.plan.Experts >= m.plan.AllExperts {
+	if m.plan.Experts >= m.plan.AllExperts && !m.bounded() {
 		return prefetch.Off
 	}
 	return m.opt.prefetch

@@ -1,10 +1,15 @@
 package lite
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path"
+	"slices"
 
+	"github.com/lite-llm/lite/internal/base"
+	"github.com/lite-llm/lite/internal/expert"
 	"github.com/lite-llm/lite/internal/model"
 	"github.com/lite-llm/lite/internal/placement"
 )
@@ -70,6 +75,59 @@ func (m *Model) placeTiers(needs *model.Model) error {
 			t.prefix = path.Join(m.name(), "tiers", names[i]) + "/"
 		}
 		m.places = append(m.places, t)
+	}
+	return nil
+}
+
+// held are the bounds of each tier in memory.
+func (m *Model) held() []expert.Tier {
+	if m.opt.NoCache {
+		return nil
+	}
+	tiers := make([]expert.Tier, len(m.places))
+	for i := range m.places {
+		p := &m.places[i].policy
+		tiers[i] = expert.Tier{Budget: base.ByteSize(p.Budgets[placement.DRAM]), Pin: p.Pin}
+	}
+	return tiers
+}
+
+// room has the demand keep to the placement of tiers in memory.
+func (m *Model) room(d *demand, needs *model.Model, layout expert.Layout, align int) error {
+	tiers := m.held()
+	if d.all == 0 || len(tiers) == 0 {
+		return nil
+	}
+	sizes := layout.ByTier(align, len(tiers), needs.Division())
+	all, floor, err := expert.Room(sizes, tiers)
+	if e, ok := errors.AsType[*expert.TierError](err); ok {
+		return &PlacementError{Tier: m.places[e.Tier].name, What: fmt.Sprintf(
+			"it needs at least %v (%d bytes) of memory, and its budget of dram is %v", e.Need, int64(e.Need), e.Have)}
+	}
+	if err != nil {
+		return err
+	}
+	for i, t := range tiers {
+		if t.Pin {
+			d.pinned += sizes[i].All
+		}
+	}
+	d.all, d.floor = all, floor
+	d.token = min(d.token+d.pinned, all)
+	return nil
+}
+
+// bounded says that some tier may not be in memory as a whole.
+func (m *Model) bounded() bool {
+	return slices.ContainsFunc(m.held(), func(t expert.Tier) bool { return t.Budget > 0 })
+}
+
+// loadPinned reads what is pinned.
+func (m *Model) loadPinned() error {
+	for _, t := range m.held() {
+		if t.Pin {
+			return m.store.Load(context.Background())
+		}
 	}
 	return nil
 }

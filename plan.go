@@ -51,6 +51,7 @@ type MemoryError struct {
 	Need, Have int64
 	Source     string // what said how much it may take
 	Context    int    // positions that Need has room for
+	Pinned     int64  // of Need, the tiers that a placement pins, in bytes
 }
 
 // Error implements error. The sizes are such as can be given to --memory: in
@@ -61,8 +62,12 @@ func (e *MemoryError) Error() string {
 	if e.Source == sourceOption {
 		advice = fmt.Sprintf("try --memory %dMiB", need)
 	}
-	return fmt.Sprintf("a context of %d tokens needs at least %d MiB of memory and may take %d MiB (%s): %s, or lower --context or --threads",
-		e.Context, need, have, e.Source, advice)
+	pinned := ""
+	if e.Pinned > 0 {
+		pinned = fmt.Sprintf(", %d MiB of it for pinned tiers,", upToMiB(e.Pinned)>>20)
+	}
+	return fmt.Sprintf("a context of %d tokens needs at least %d MiB of memory%s and may take %d MiB (%s): %s, or lower --context or --threads",
+		e.Context, need, pinned, have, e.Source, advice)
 }
 
 // sourceOption is the Source of a limit that the caller set.
@@ -81,6 +86,8 @@ type demand struct {
 	all, largest, smallest int64 // slots of all experts, and of one
 	count                  int64 // slots of all experts; 0 when nobody counted
 	token                  int64 // slots of one token's experts
+	floor                  int64 // the least slots; 0 is MinSlots of the largest
+	pinned                 int64 // of the floor, what stays in memory because it was asked to
 	margin                 int64 // what differs between runs beyond the usual
 }
 
@@ -137,7 +144,10 @@ func shapes(asked shape, modelContext int) (all []shape, fair int) {
 // to a fair size for experts that may be read again, and below it only to run at
 // all.
 func plan(d demand, limit int64, source string, asked shape, modelContext, threads int) (*Plan, error) {
-	floor := min(expert.MinSlots*d.largest, d.all)
+	floor := d.floor
+	if floor == 0 {
+		floor = min(expert.MinSlots*d.largest, d.all)
+	}
 	token := min(max(d.token, floor), d.all)
 	ways, fair := shapes(asked, modelContext)
 	least := ways[len(ways)-1]
@@ -154,7 +164,7 @@ func plan(d demand, limit int64, source string, asked shape, modelContext, threa
 			}
 		}
 		if last {
-			return nil, &MemoryError{Need: need, Have: limit, Source: source, Context: least.context}
+			return nil, &MemoryError{Need: need, Have: limit, Source: source, Context: least.context, Pinned: d.pinned}
 		}
 	}
 }

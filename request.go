@@ -134,6 +134,9 @@ type Stats struct {
 	// ReadBytes is what was read of experts during the generation, in bytes,
 	// by the rung that it came from.
 	ReadBytes map[string]int64 `json:"read_bytes"`
+	// Residency is where the model's bytes are after the generation, and what was
+	// read from where since the model was opened.
+	Residency Rungs `json:"residency"`
 	// MissedBytes is the size of the experts that were not resident when they were
 	// needed, each as often as that was: what had to be read.
 	MissedBytes int64 `json:"missed_bytes"`

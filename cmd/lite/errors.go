@@ -57,7 +57,7 @@ func exitCode(err error) int {
 // isTierError says that tiers were asked for that there are not, or more of
 // them than is allowed.
 func isTierError(err error) bool {
-	return isA[*lite.TierSetError](err) || isA[*lite.TierError](err) || isA[*lite.TierListError](err) ||
+	return isA[*lite.TierSetError](err) || isA[*lite.PlacementError](err) || isA[*lite.TierError](err) || isA[*lite.TierListError](err) ||
 		isA[*lite.TierClosedError](err) || isA[*lite.TierRoomError](err) || isA[*lite.TierCountError](err) ||
 		isA[*lite.TierBudgetError](err) || isA[*lite.TierRestError](err) || isA[*lite.TierPlanError](err) ||
 		isA[*lite.TierModelError](err) || isA[*lite.TierFlatError](err) || isA[*lite.BoundError](err)

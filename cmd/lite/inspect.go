@@ -14,14 +14,16 @@ import (
 
 func newInspect() *cobra.Command {
 	f := &modelFlags{}
-	plan := false
+	plan, rungs := false, false
 	cmd := &cobra.Command{
 		Use:   "inspect MODEL",
 		Short: "Describe a model: its shape, tiers, bound and memory",
 		Long: `Describes a model: its shape, its tiers and tier sets, and for each set the bound
 on the parameters that a token executes, P_active ≤ L·(C_dense + K·Θ_max).
---plan shows how memory would be divided.`,
-		Example: "  lite inspect tiny\n  lite inspect model.gguf --memory 3GiB --plan",
+--plan shows how memory would be divided, and --rungs where the model's bytes are and
+may be: in memory, on disk and in an object store, and of each tier the placement
+that is in force.`,
+		Example: "  lite inspect tiny\n  lite inspect model.gguf --memory 3GiB --plan\n  lite inspect s3://models/olmoe.pack --rungs",
 		Args:    arguments(1, "MODEL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			m, err := f.open(args[0])
@@ -30,12 +32,19 @@ on the parameters that a token executes, P_active ≤ L·(C_dense + K·Θ_max).
 			}
 			defer func() { _ = m.Close() }()
 			if f.json {
+				if rungs {
+					return printJSON(cmd.OutOrStdout(), m.Rungs())
+				}
 				return printJSON(cmd.OutOrStdout(), m.Info())
+			}
+			if rungs {
+				return printRungs(cmd.OutOrStdout(), m.Rungs())
 			}
 			return printInfo(cmd, m.Info(), plan)
 		},
 	}
 	f.add(cmd)
+	cmd.Flags().BoolVar(&rungs, "rungs", false, "show where the model's bytes are and may be, instead")
 	cmd.Flags().BoolVar(&plan, "plan", false, "show how memory is divided")
 	return cmd
 }

@@ -34,6 +34,10 @@ type Options struct {
 	// Off keeps nothing: what a batch has released leaves at once, so that every
 	// batch reads all that it asks for. It is for measurements.
 	Off bool
+	// Tiers bound tiers by themselves, by number; those beyond have no bound.
+	Tiers []Tier
+	// TierOf says which tier an expert belongs to, where that is not its pool's.
+	TierOf TierOf
 	// Clock is a monotonic time, for Stats.WaitTime; nil leaves that 0.
 	Clock func() time.Duration
 }
@@ -65,6 +69,7 @@ type Cache struct {
 	budget  int64
 	off     bool
 	clock   func() time.Duration
+	tierOf  TierOf
 	// What may be evicted, for a demand and for a guess; made once: a closure
 	// for each eviction would be garbage.
 	unpinned, unhinted func(policy.Key) bool
@@ -84,6 +89,7 @@ type Cache struct {
 		idle     []*entry      // those without
 		policy   policy.Policy // orders the resident ones
 		slots    slots
+		tiers    []tier
 		demands  queue
 		reading  int // experts being read because a batch asked
 		hints    []ID
@@ -104,6 +110,7 @@ type Cache struct {
 type entry struct {
 	id    ID
 	pool  *Pool
+	tier  int
 	at    int64    // its place in the pool's storage
 	slot  []byte   // nil until it is read
 	parts [][]byte // inside slot
@@ -148,7 +155,11 @@ func New(opt Options) (*Cache, error) {
 	if c.mu.policy == nil {
 		c.mu.policy = policy.NewLRFU(defaultTokens * steps(opt.Layout))
 	}
-	c.unpinned = func(k policy.Key) bool { return c.mu.entries[ID(k)].pins == 0 }
+	c.unpinned = func(k policy.Key) bool {
+		e := c.mu.entries[ID(k)]
+		return e.pins == 0 && !c.mu.tiers[e.tier].Pin
+	}
+	c.openTiers(&opt)
 	c.unhinted = func(k policy.Key) bool { return c.unpinned(k) && !c.hinting(ID(k)) }
 	ctx, cancel := context.WithCancel(context.Background())
 	c.cancel = cancel
@@ -171,7 +182,15 @@ func (c *Cache) check(l Layout) error {
 		return fmt.Errorf("expert: reads of %s are aligned to %d bytes, more than a page: read through the page cache",
 			c.rung.Name(), c.align)
 	}
-	if need := l.Floor(int(c.align)); c.budget < need {
+	tiers := make([]Tier, len(c.mu.tiers))
+	for i := range tiers {
+		tiers[i] = c.mu.tiers[i].Tier
+	}
+	_, need, err := Room(l.ByTier(int(c.align), len(tiers), c.tierOf), tiers)
+	if err != nil {
+		return err
+	}
+	if c.budget < need {
 		return &BudgetError{Need: base.ByteSize(need), Have: base.ByteSize(c.budget)}
 	}
 	return nil
@@ -228,11 +247,11 @@ func (c *Cache) ask(b *Batch, id ID) {
 	case e.guess:
 		c.used(e)
 		c.mu.policy.Insert(policy.Key(id), c.mu.step)
-		c.hits.Add(1)
+		c.hit(e)
 		b.pin(e)
 	default:
 		c.mu.policy.Touch(policy.Key(id), c.mu.step)
-		c.hits.Add(1)
+		c.hit(e)
 		b.pin(e)
 	}
 	e.step = c.mu.step
@@ -251,8 +270,14 @@ func (c *Cache) show(b *Batch, id ID) {
 		}
 		e.parts = append(e.parts, part)
 	}
-	c.hits.Add(1)
+	c.hit(e)
 	b.pin(e)
+}
+
+// hit counts a lease whose bytes were resident.
+func (c *Cache) hit(e *entry) {
+	c.hits.Add(1)
+	c.mu.tiers[e.tier].Hits++
 }
 
 // entry returns a new entry, in its place.
@@ -265,6 +290,7 @@ func (c *Cache) entry(id ID) *entry {
 	}
 	*e = entry{id: id, parts: e.parts[:0], lent: e.lent[:0], rest: e.rest[:0], gen: e.gen}
 	e.pool, e.at = c.layout.find(id)
+	e.tier = c.tier(id, e.pool)
 	c.mu.entries[id] = e
 	return e
 }
@@ -288,11 +314,15 @@ func (c *Cache) Hint(ids []ID) {
 func (c *Cache) Stats() Stats {
 	c.mu.Lock()
 	count := c.mu.slots.count
+	tiers := make([]TierStats, len(c.mu.tiers))
+	for i := range tiers {
+		tiers[i] = c.mu.tiers[i].TierStats
+	}
 	c.mu.Unlock()
 	return Stats{
 		Hits: c.hits.Load(), Misses: c.misses.Load(), Evictions: c.evictions.Load(), Reads: c.reads.Load(), MissedBytes: c.missed.Load(),
 		ReadBytes: c.readBytes.Load(), Resident: c.resident.Load(), Budget: c.budget, Rung: c.rung.Name(),
-		Slots: count, Waits: c.waits.Load(), WaitTime: time.Duration(c.waited.Load()),
+		Slots: count, Tiers: tiers, Waits: c.waits.Load(), WaitTime: time.Duration(c.waited.Load()),
 		Guesses: c.begun.Load(), GuessesUsed: c.right.Load(), GuessesWasted: c.wrong.Load(), GuessBytes: c.guessBytes.Load(),
 	}
 }

@@ -191,7 +191,7 @@ func TestViewsAreNotCopied(t *testing.T) {
 		_, err := drain(t, c, []ID{{2, 0, 0}, {2, 0, 11}})
 		require.NoError(t, err)
 	}
-	require.Equal(t, Stats{Hits: 4, Rung: "dram"}, c.Stats())
+	require.Equal(t, Stats{Hits: 4, Rung: "dram", Tiers: []TierStats{{Hits: 4}}}, c.Stats())
 	if !invariants {
 		require.Zero(t, testing.AllocsPerRun(100, func() { cycle(c, []ID{{0, 0, 1}, {0, 0, 2}}) }))
 	}

@@ -78,6 +78,7 @@ type Stats struct {
 	Resident     int64  // bytes of memory that experts take now
 	Budget       int64  // bytes that they may take
 	Rung         string // where misses are read from
+	Tiers        []TierStats
 	Slots        int    // pieces of memory that experts stand in, spare ones included
 	Waits        uint64 // calls of Next that had to wait for a read
 	// Guesses counts experts that were begun because of a hint. GuessesUsed of

@@ -88,7 +88,13 @@ func (c *Cache) begin(b *Batch) bool {
 		return false
 	}
 	e := b.missing[b.begun]
-	slot, err := c.room(e.pool.slotBytes(int(c.align)), (*Cache).evict)
+	size := e.pool.slotBytes(int(c.align))
+	for !c.fits(e.tier, size) {
+		if !c.evictOf(e.tier) {
+			return false
+		}
+	}
+	slot, err := c.room(size, (*Cache).evict)
 	if err != nil {
 		b.err = err
 		c.poke()
@@ -109,6 +115,8 @@ func (c *Cache) begin(b *Batch) bool {
 func (c *Cache) miss(e *entry) {
 	c.misses.Add(1)
 	c.missed.Add(e.pool.expertBytes())
+	c.mu.tiers[e.tier].Misses++
+	c.mu.tiers[e.tier].MissedBytes += e.pool.expertBytes()
 }
 
 // join makes an expert the batch's that is being read already: for a hint, or
@@ -137,6 +145,7 @@ func (c *Cache) demand(e *entry) {
 // object are one read, and so are those of a pool with a stride.
 func (c *Cache) fetch(e *entry, slot []byte) {
 	e.slot = slot
+	c.mu.tiers[e.tier].Slots += int64(len(slot))
 	at := int64(0)
 	for i := 0; i < len(e.pool.Parts); {
 		first := e.pool.part(e.at, i)
@@ -197,6 +206,7 @@ func (c *Cache) leave(e *entry) {
 // drop makes an entry's slot spare.
 func (c *Cache) drop(e *entry) {
 	slot := e.slot
+	c.mu.tiers[e.tier].Slots -= int64(len(slot))
 	c.forget(e)
 	c.mu.slots.put(slot)
 }

@@ -51,6 +51,9 @@ func (c *Cache) beginGuess(id ID) *entry {
 	}
 	pool := c.layout.pool(id)
 	size := pool.slotBytes(int(c.align))
+	if !c.fits(c.tier(id, pool), size) {
+		return nil // a guess evicts nothing of a tier that is full
+	}
 	evict := (*Cache).evictForGuess
 	if m.guessed+size > c.budget/guessShare {
 		evict = (*Cache).evictUnhinted

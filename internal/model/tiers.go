@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sort"
 
+	"github.com/lite-llm/lite/internal/expert"
 	"github.com/lite-llm/lite/internal/hser"
 	"github.com/lite-llm/lite/internal/model/block"
 	"github.com/lite-llm/lite/internal/tierplan"
@@ -143,6 +144,17 @@ func (m *Model) TierSize(layer, tier int) int64 {
 		return 0
 	}
 	return int64(c.Tiers[tier].Groups) * int64(c.Tiers[tier].Experts)
+}
+
+// Division says which tier an expert belongs to where a plan divided those of one
+// pool; nil where the pools are the tiers'.
+func (m *Model) Division() expert.TierOf {
+	for i := range m.Layers {
+		if c := m.config(i); c != nil && c.Of != nil {
+			return func(id expert.ID) int { return m.TierOf(int(id.Layer), id.Index) }
+		}
+	}
+	return nil
 }
 
 // config is the routing of a layer, nil for a dense one.
