@@ -19,9 +19,9 @@ import (
 // buffers make no garbage as they grow (package engine).
 
 const (
-	// program is the pages of the executable that come into memory, the
-	// kernel's stacks of its threads, and the like.
-	program = 12 << 20
+	// program is the pages of the executable that come into memory, 17 MiB where
+	// it was seen, the kernel's stacks of its threads, and the like.
+	program = 20 << 20
 	// slack is the part of the Go heap that is garbage or small: the collector
 	// is late by some of it.
 	slack = 16 << 20

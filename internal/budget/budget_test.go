@@ -122,10 +122,10 @@ func (g *group) check(t *testing.T, limit int64, a answer, peak int64) {
 	require.Zero(t, kills)
 	require.LessOrEqual(t, a.Stats.Peak, limit)
 	// The group counts the kernel's own memory too, and pages of the program
-	// only where it was the first to read them.
+	// only where it was the first to read them: some 17 MiB.
 	if known {
 		require.LessOrEqual(t, charged, limit)
-		require.InDelta(t, charged, a.Stats.Peak, max(0.02*float64(a.Stats.Peak), 10*mib), "the group's count")
+		require.InDelta(t, charged, a.Stats.Peak, max(0.02*float64(a.Stats.Peak), 20*mib), "the group's count")
 	}
 	require.InDelta(t, peak, a.Stats.Peak, max(0.02*float64(peak), 2*mib), "the kernel's count of the process")
 }

@@ -25,6 +25,7 @@ import (
 type Bucket struct {
 	name, bucket string
 	core         minio.Core
+	writer       *minio.Client
 	transport    *http.Transport
 }
 
@@ -43,16 +44,26 @@ func Open(name string, c Config) (*Bucket, error) {
 		return nil, &bucket.Error{Op: "name", Key: name, Err: bucket.ErrKey}
 	}
 	b := &Bucket{name: "s3://" + name, bucket: name, transport: transport()}
-	client, err := minio.New(u.Host, &minio.Options{
-		Creds: creds, Secure: u.Scheme == "https", Transport: b.transport, Region: c.Region,
-		MaxRetries: 1, // package steady tries again
-	})
+	client := func(retries int) (c2 *minio.Client) {
+		if err != nil {
+			return nil
+		}
+		c2, err = minio.New(u.Host, &minio.Options{
+			Creds: creds, Secure: u.Scheme == "https", Transport: b.transport, Region: c.Region, MaxRetries: retries,
+		})
+		return c2
+	}
+	b.core.Client = client(1) // package steady tries again
+	b.writer = client(writeRetries)
 	if err != nil {
 		return nil, &EndpointError{"it is none that the S3 client takes"}
 	}
-	b.core = minio.Core{Client: client}
 	return b, nil
 }
+
+// writeRetries is how often the client sends a part of an object: it has it in
+// memory, while nobody above could make it again.
+const writeRetries = 6
 
 // transport is one for ranges of megabytes, many at once. Stalls are found by
 // package steady; its own limits are for connections, which nobody else sees.

@@ -155,6 +155,32 @@ func TestRoundTrip(t *testing.T) {
 	require.ErrorIs(t, err, bucket.ErrChanged)
 }
 
+// TestWritesGoOn holds that an object is stored although the store stumbles, in
+// whole.
+func TestWritesGoOn(t *testing.T) {
+	srv := s3test.Start(t)
+	b, ctx := open(t, srv), context.Background()
+	data := bytes.Repeat([]byte("0123456789"), 100_000)
+	for _, fault := range []s3test.Fault{s3test.Unavailable, s3test.SlowDown, s3test.Internal, s3test.Reset} {
+		srv.Set(func(i int, _ *http.Request) s3test.Fault {
+			if i < 3 {
+				return fault
+			}
+			return s3test.None
+		})
+		require.NoError(t, b.Put(ctx, "a", bytes.NewReader(data), int64(len(data))), fault)
+		obj, err := b.Stat(ctx, "a")
+		require.NoError(t, err)
+		require.Equal(t, int64(len(data)), obj.Size)
+		require.NoError(t, b.Remove(ctx, "a"))
+	}
+	srv.Set(func(int, *http.Request) s3test.Fault { return s3test.Denied })
+	require.ErrorIs(t, b.Put(ctx, "a", bytes.NewReader(data), int64(len(data))), fs.ErrPermission)
+	srv.Set(nil)
+	_, err := b.Stat(ctx, "a")
+	require.ErrorIs(t, err, fs.ErrNotExist)
+}
+
 // faults are what the proxy does, whether trying again helps when it does it
 // once, and what it is when it does it always.
 var faults = []struct {

@@ -20,7 +20,7 @@ func (b *Bucket) Put(ctx context.Context, key string, body io.Reader, size int64
 	if err := errors.Join(ctx.Err(), bucket.CheckKey(key)); err != nil {
 		return err
 	}
-	_, err := b.core.Client.PutObject(ctx, b.bucket, key, body, size, minio.PutObjectOptions{
+	_, err := b.writer.PutObject(ctx, b.bucket, key, body, size, minio.PutObjectOptions{
 		PartSize: partSize, NumThreads: 1, ContentType: "application/octet-stream",
 	})
 	if err != nil {
@@ -33,7 +33,7 @@ func (b *Bucket) Put(ctx context.Context, key string, body io.Reader, size int64
 func (b *Bucket) List(ctx context.Context, prefix string, yield func(bucket.Object) bool) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // ends the listing that nobody reads any more
-	for info := range b.core.Client.ListObjects(ctx, b.bucket, minio.ListObjectsOptions{Prefix: prefix, Recursive: true}) {
+	for info := range b.writer.ListObjects(ctx, b.bucket, minio.ListObjectsOptions{Prefix: prefix, Recursive: true}) {
 		if info.Err != nil {
 			return b.fail(ctx, "list", prefix, info.Err)
 		}
@@ -49,7 +49,7 @@ func (b *Bucket) Remove(ctx context.Context, key string) error {
 	if err := errors.Join(ctx.Err(), bucket.CheckKey(key)); err != nil {
 		return err
 	}
-	if err := b.core.RemoveObject(ctx, b.bucket, key, minio.RemoveObjectOptions{}); err != nil {
+	if err := b.writer.RemoveObject(ctx, b.bucket, key, minio.RemoveObjectOptions{}); err != nil {
 		return b.fail(ctx, "remove", key, err)
 	}
 	return nil

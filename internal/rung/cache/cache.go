@@ -8,7 +8,7 @@
 // entry counts only when its checksum, which covers the bytes, the name of the
 // object's version and the range, is right. Whatever a crash, a full disk, a
 // flipped bit or another process makes of a file can lose a cell and no more.
-// docs/adr/0008 has the rest: the bound, and what is done about the dead.
+// docs/adr/0009 has the rest: the bound, and what is done about the dead.
 package cache
 
 import (
