@@ -50,7 +50,7 @@ as everywhere; without it the fastest does.
 are made as they are read, held to their digests, cached and multiplied. Prints the
 time of experts and of the router, tokens/s and their ratio to the smallest model's,
 the bytes that a token reads, the description and the resident memory; --svg draws
-the curves.`,
+the curves. Without --memory each model gets 512 MiB.`,
 		Example: "  lite bench tiny\n  lite bench model.gguf --memory 2GiB --prompt 512 --generate 64\n  lite bench model.gguf --batch 4\n  lite bench --kernels\n  lite bench --capacity --svg capacity.svg",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if f.kernels || f.capacity {

@@ -30,6 +30,11 @@ type capacityBench struct {
 	flags *modelFlags
 }
 
+// capacityMemory is what a model gets unless --memory says another cap: less than the
+// experts of 10^9 parameters together. A model that fits has its experts in large
+// pages, which reads them faster; no size may have that for itself.
+const capacityMemory = 512 << 20
+
 // answerTokens is the length of an answer of the benchmark at most: as many passes
 // of one token, the prompt's included.
 const answerTokens = 4
@@ -179,6 +184,9 @@ func (b *capacityBench) open(s *capacitySize, cold bool) (*lite.Model, error) {
 		return nil, err
 	}
 	o.Measure, o.NoCache = true, cold
+	if o.Memory == 0 {
+		o.Memory = capacityMemory
+	}
 	return lite.Open(s.line.Model, o)
 }
 
@@ -349,7 +357,7 @@ func (b *capacityBench) add(cmd *cobra.Command, sizes *string) {
 	fl := cmd.Flags()
 	fl.StringVar(sizes, "sizes", "1e9,1e12,1e15", "with --capacity: `PARAMETERS` of the models, with commas between them, the smallest first")
 	fl.StringVar(&b.svg, "svg", "", "with --capacity: draw the curves to `FILE`")
-	fl.IntVar(&b.touch, "touch", 184, "with --capacity: `N` distinct experts are touched warm")
+	fl.IntVar(&b.touch, "touch", 180, "with --capacity: `N` distinct experts are touched warm")
 	fl.DurationVar(&b.least, "least", 500*time.Millisecond, "with --capacity: measure each size for a `TIME` at least, in each run")
 	fl.StringVar(&b.shape, "shape", "", "with --capacity: another active `SHAPE`, such as layers=2,dim=256,ff=256")
 }

@@ -3,10 +3,12 @@ package synth
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"math/rand/v2"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/zeebo/blake3"
 
 	"github.com/lite-llm/lite/internal/quant"
 	"github.com/lite-llm/lite/internal/rung"
@@ -135,4 +137,14 @@ func TestDamageIsSeen(t *testing.T) {
 		require.ErrorIs(t, err, ErrDigest)
 		require.Equal(t, rung.ReadError{Object: o.Object, Off: c.off, Len: int(c.n), Err: ErrDigest}, *re)
 	}
+}
+
+// TestGolden: the bytes of a model are the same on every machine.
+func TestGolden(t *testing.T) {
+	m := small(t, 1)
+	hash := blake3.New()
+	for layer := range 3 {
+		_, _ = hash.Write(contents(t, m.Rung(), objectName(layer-1)))
+	}
+	require.Equal(t, "969890dbccda3a4b1595aac0c54c38aea16c99fd83a5a25fb6475f93bd88e7d2", hex.EncodeToString(hash.Sum(nil)))
 }

@@ -1,7 +1,7 @@
 // Package synth is the rung of synthetic models: native models of any number of
 // parameters whose bytes are made when they are read, from a seed and their place.
 // It is how a model of 10^15 parameters is run on a laptop, to see what capacity
-// costs a token (docs/adr/0008-what-does-capacity-cost.md). Nothing about it is a shortcut
+// costs a token (docs/adr/0010-what-does-capacity-cost.md). Nothing about it is a shortcut
 // on the parameter's road: experts and routing heads are fetched through ReadAt,
 // held to their digests, cached, and multiplied.
 package synth
