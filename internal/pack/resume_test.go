@@ -85,6 +85,13 @@ func TestCancelled(t *testing.T) {
 	_, err = pack.Write(context.Background(), m, j)
 	require.NoError(t, err)
 	require.Equal(t, write(t, resumed(t)), m.objects)
+	total := int64(0)
+	for name, b := range m.objects {
+		if strings.HasSuffix(name, ".gguf") {
+			total += int64(len(b))
+		}
+	}
+	require.Equal(t, total, last, "it ends with all")
 }
 
 // TestAnotherJobDoesNotGoOn holds that what an interrupted writer left is kept for
@@ -193,6 +200,29 @@ func TestDirectory(t *testing.T) {
 	var exists *pack.ExistsError
 	require.ErrorAs(t, err, &exists)
 	require.Equal(t, out, exists.Path)
+}
+
+// TestWhatIsNotThereIsWrittenAgain changes what an interrupted writer left: files
+// that are gone, or of another size, are not believed to be finished.
+func TestWhatIsNotThereIsWrittenAgain(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "p")
+	ctx, cancel := context.WithCancel(context.Background())
+	j := resumed(t)
+	j.Progress = func(done, all int64) {
+		if done > all*3/4 {
+			cancel()
+		}
+	}
+	sink, err := pack.NewDir(out)
+	require.NoError(t, err)
+	_, err = pack.Write(ctx, sink, j)
+	require.ErrorIs(t, err, context.Canceled)
+	kept := finished(t, out, nil)
+	require.Greater(t, len(kept), 5)
+	require.NoError(t, os.Truncate(filepath.Join(out+".partial", "tiers/xs/L000-000.gguf"), 99))
+	require.NoError(t, os.Remove(filepath.Join(out+".partial", "trunk.gguf")))
+	require.NoError(t, writeDir(out, resumed(t)))
+	require.Equal(t, write(t, resumed(t)), tree(t, out))
 }
 
 // TestSomebodysDirectory is not touched, whatever it is called.

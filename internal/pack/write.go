@@ -152,12 +152,17 @@ func (w *writer) layOut() error {
 	if err != nil {
 		return err
 	}
+	var head counter
+	if _, err := gguf.NewWriter(&head, w.keys(), infos); err != nil {
+		return err
+	}
+	m.Trunk.Bytes = head.n
 	for _, x := range infos {
 		n, err := x.Bytes()
 		if err != nil {
 			return err
 		}
-		m.Trunk.Bytes += up(n) // and the head, which is not known yet
+		m.Trunk.Bytes += up(n)
 	}
 	w.all = m.Trunk.Bytes
 	if err := m.validate(); err != nil {
@@ -308,7 +313,7 @@ func (w *writer) copy(ctx context.Context, out io.Writer, r base.Range) error {
 // advance tells who asks how far the writer is.
 func (w *writer) advance(n int64) {
 	if w.done += n; w.job.Progress != nil {
-		w.job.Progress(min(w.done, w.all), w.all)
+		w.job.Progress(w.done, w.all)
 	}
 }
 
@@ -324,11 +329,16 @@ func (w *writer) object(ctx context.Context, name string, size int64, fill func(
 		return nil, err
 	}
 	defer f.Abort()
+	end := w.done + size
 	note, err := fill(f)
+	if err == nil {
+		err = f.Commit(note)
+	}
 	if err != nil {
 		return nil, err
 	}
-	return note, f.Commit(note)
+	w.advance(end - w.done) // what was not copied: heads and padding
+	return note, nil
 }
 
 // small writes an object whose bytes are at hand.
@@ -353,11 +363,6 @@ func (w *writer) trunk(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var head counter
-	if _, err := gguf.NewWriter(&head, w.keys(), infos); err != nil {
-		return err
-	}
-	w.m.Trunk.Bytes += head.n
 	sums, err := w.object(ctx, trunkName, w.m.Trunk.Bytes, func(out io.Writer) ([]byte, error) {
 		out, l := hashing(out, w.m.Trunk.spans())
 		g, err := gguf.NewWriter(out, w.keys(), infos)
