@@ -6,13 +6,18 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
+	"slices"
+
+	"github.com/go-json-experiment/json"
 
 	"github.com/lite-llm/lite/internal/bucket"
 	"github.com/lite-llm/lite/internal/bucket/s3"
 	"github.com/lite-llm/lite/internal/model"
 	"github.com/lite-llm/lite/internal/pack"
 	"github.com/lite-llm/lite/internal/packing"
+	"github.com/lite-llm/lite/internal/placement"
 	"github.com/lite-llm/lite/internal/rung/synth"
 	"github.com/lite-llm/lite/internal/tiny"
 	"github.com/lite-llm/lite/internal/vfs"
@@ -29,6 +34,9 @@ type PackOptions struct {
 	Progress func(done, all int64)
 	// Tiers divide the experts of a flat model; nil leaves them as they are.
 	Tiers *TierPlan
+	// Placement says where tiers may be, and becomes part of the pack. Nil leaves
+	// what the plan or the model says.
+	Placement *Placement
 	// Storage is about object stores that the model, or its pack, is in.
 	Storage Storage
 }
@@ -82,6 +90,9 @@ func Pack(ctx context.Context, path, out string, o PackOptions) (info *PackInfo,
 			}
 		}
 	}
+	if err := place(naming, o.Placement); err != nil {
+		return nil, err
+	}
 	sink, done, err := sinkOf(out, o.Storage)
 	if err != nil {
 		return nil, err
@@ -91,6 +102,29 @@ func Pack(ctx context.Context, path, out string, o PackOptions) (info *PackInfo,
 		return nil, err
 	}
 	return &PackInfo{Path: out, Digest: made.Digest, SignedBy: made.SignedBy, Bytes: made.Bytes, Shards: made.Shards}, nil
+}
+
+// place writes a placement into the tiers that it names.
+func place(m *pack.Manifest, file *Placement) error {
+	if file == nil {
+		return nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(file.Tiers)) {
+		i := slices.IndexFunc(m.Tiers, func(t pack.Tier) bool { return t.Name == name })
+		if i < 0 {
+			return &PlacementError{Tier: name, What: "the model has no such tier"}
+		}
+		policy := file.Tiers[name]
+		v, err := json.Marshal(&policy)
+		if err != nil {
+			return err
+		}
+		if _, err := placement.OfModel(name, v); err != nil {
+			return err // it is what whoever opens the pack would get
+		}
+		m.Tiers[i].Placement = v
+	}
+	return nil
 }
 
 // sinkOf is where a pack is written to, with what gives it back.

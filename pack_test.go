@@ -17,6 +17,7 @@ import (
 	"github.com/lite-llm/lite/internal/bucket/s3/s3test"
 	"github.com/lite-llm/lite/internal/model"
 	"github.com/lite-llm/lite/internal/modeltest"
+	"github.com/lite-llm/lite/internal/placement"
 	"github.com/lite-llm/lite/internal/tierplan"
 	"github.com/lite-llm/lite/internal/vfs"
 	"github.com/lite-llm/lite/internal/weights/gguf"
@@ -309,6 +310,43 @@ func TestAPackByAPlan(t *testing.T) {
 		_, err = Pack(context.Background(), path, filepath.Join(t.TempDir(), "p"), PackOptions{Tiers: plan})
 		var over *TierBudgetError
 		require.ErrorAs(t, err, &over)
+	}
+}
+
+// TestPackKeepsAPlacement holds that a placement which is packed is in force when the
+// pack is opened, also for a tier whose name is no name of a file, and that one which
+// nobody could open is refused.
+func TestPackKeepsAPlacement(t *testing.T) {
+	shape := synth.Tiny("lite")
+	shape.Tiers[1].Name = "hot/tier 1"
+	path := writeModel(t, shape, "Q8_0")
+	read := func(text string) *Placement {
+		p, err := placement.Read(strings.NewReader(text))
+		require.NoError(t, err)
+		return p
+	}
+	dir := packOf(t, path, PackOptions{Placement: read(`{"tiers":{"hot/tier 1":{"pin":true}}}`)})
+	m, err := Open(dir, Options{})
+	require.NoError(t, err)
+	require.True(t, m.places[1].policy.Pin)
+	require.False(t, m.places[0].policy.Pin)
+	found := 0
+	for _, o := range m.w.Objects {
+		if strings.HasPrefix(o.Name, m.places[1].prefix) {
+			found++
+		}
+	}
+	require.Equal(t, shape.Layers, found, "its files are found by their prefix")
+	require.NoError(t, m.Close())
+	requireSameFiles(t, dir, packOf(t, dir, PackOptions{}))
+	for text, want := range map[string]string{
+		`{"tiers":{"none":{"pin":true}}}`:                         "the model has no such tier",
+		`{"tiers":{"xs":{"credentials":{"profile":"somebody"}}}}`: "a model cannot name credentials",
+	} {
+		_, err := Pack(context.Background(), path, filepath.Join(t.TempDir(), "p"), PackOptions{Placement: read(text)})
+		var bad *PlacementError
+		require.ErrorAs(t, err, &bad)
+		require.ErrorContains(t, err, want)
 	}
 }
 

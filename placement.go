@@ -11,6 +11,7 @@ import (
 	"github.com/lite-llm/lite/internal/base"
 	"github.com/lite-llm/lite/internal/expert"
 	"github.com/lite-llm/lite/internal/model"
+	"github.com/lite-llm/lite/internal/pack"
 	"github.com/lite-llm/lite/internal/placement"
 )
 
@@ -72,7 +73,7 @@ func (m *Model) placeTiers(needs *model.Model) error {
 	for i := range names {
 		t := tierPlace{name: names[i], policy: policies[i]}
 		if m.shards {
-			t.prefix = path.Join(m.name(), "tiers", names[i]) + "/"
+			t.prefix = path.Join(m.name(), pack.TierDir(names[i])) + "/"
 		}
 		m.places = append(m.places, t)
 	}

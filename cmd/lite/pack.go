@@ -13,7 +13,7 @@ import (
 )
 
 func newPack() *cobra.Command {
-	var out, shard, sign, tiers string
+	var out, shard, sign, tiers, places string
 	store := &storageFlags{}
 	asJSON, progress := false, false
 	cmd := &cobra.Command{
@@ -61,6 +61,13 @@ goes on from there. The same model gives the same bytes.`,
 				}
 				o.Tiers = plan
 			}
+			if places != "" {
+				p, err := lite.ReadPlacement(places)
+				if err != nil {
+					return err
+				}
+				o.Placement = p
+			}
 			bar := newByteBar(cmd.ErrOrStderr(), "packing", progress)
 			o.Progress = bar.set
 			info, err := lite.Pack(cmd.Context(), args[0], out, o)
@@ -79,6 +86,7 @@ goes on from there. The same model gives the same bytes.`,
 	store.addStore(cmd)
 	fl.StringVar(&out, "out", "", "write the pack to this `DIR`, which must not exist, or to s3://bucket/prefix")
 	fl.StringVar(&tiers, "tiers", "", "divide a flat model's experts by the tier plan in `FILE` (lite tier-plan)")
+	fl.StringVar(&places, "placement", "", "keep the placement of tiers in this `FILE` in the pack (docs/tiers.md)")
 	fl.StringVar(&shard, "shard-size", "", "at most this `SIZE` of a file of experts, such as 256MiB (default: 1GiB)")
 	fl.StringVar(&sign, "sign", "", "sign with the private key in this `FILE` ('lite keys generate' makes one)")
 	fl.BoolVar(&progress, "progress", false, "show progress although standard error is no terminal")

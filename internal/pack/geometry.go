@@ -177,6 +177,9 @@ func (g *geometry) leavesBefore(shard int64) int64 {
 	return k
 }
 
+// TierDir is the directory of a tier's files, relative to the pack.
+func TierDir(tier string) string { return "tiers/" + dirName(tier) }
+
 // dirName is the directory of a tier. Letters of its name that some file system
 // treats in its own way are written as %XX, so that no name leaves the pack and
 // no two names meet.
@@ -197,9 +200,9 @@ func dirName(tier string) string {
 // shardName and hashesName are the names of a tier's files, relative to the
 // pack.
 func shardName(tier string, layer int, shard int64) string {
-	return fmt.Sprintf("tiers/%s/L%03d-%03d.gguf", dirName(tier), layer, shard)
+	return fmt.Sprintf("%s/L%03d-%03d.gguf", TierDir(tier), layer, shard)
 }
 
 func hashesName(tier string, layer int) string {
-	return fmt.Sprintf("tiers/%s/L%03d.hashes", dirName(tier), layer)
+	return fmt.Sprintf("%s/L%03d.hashes", TierDir(tier), layer)
 }
