@@ -78,8 +78,8 @@ func (m *Model) divide(needs *model.Model) error {
 	if err != nil {
 		return err
 	}
-	m.plan.Direct = m.opt.Direct == DirectAlways ||
-		m.opt.Direct == DirectAuto && m.fileBytes()+m.plan.Needs() > available.Bytes
+	m.tight = m.fileBytes()+m.plan.Needs() > available.Bytes
+	m.plan.Direct = m.opt.Direct == DirectAlways || m.opt.Direct == DirectAuto && m.tight
 	spare := min(m.plan.Limit-m.plan.Needs(), math.MaxInt64/2)
 	before := m.uncap
 	m.uncap = memory.LimitHeap(heap + slack + widened(needs) + m.plan.Scratch + m.plan.Records + spare)

@@ -51,6 +51,7 @@ type Model struct {
 	remote *remote
 	places []tierPlace
 	shards bool // the tiers are those of the pack, in shards of their own
+	tight  bool // the model does not fit the memory that is free
 	// synthetic makes the bytes of a synthetic model; nil for any other.
 	synthetic *synth.Model
 	m         *model.Model

@@ -93,7 +93,7 @@ func isRemote(path string) bool {
 }
 
 // remoteMemory is what connections, and cells of which a part is read, take.
-const remoteMemory = 32 << 20
+const remoteMemory = 20 << 20
 
 // remoteMargin is how much of the heap differs from run to run with the connections
 // that happen to be open when it is measured.
@@ -224,6 +224,13 @@ func (r *remote) place(tiers []tierPlace, check verified.Checker, layout expert.
 	return nil
 }
 
+// setPast has no cache of this machine's memory hold what the directory holds.
+func (r *remote) setPast() {
+	for _, c := range r.caches() {
+		c.SetPast(true)
+	}
+}
+
 // placeTier follows the placement of one tier.
 func (r *remote) placeTier(t *tierPlace, below rung.Rung, layout expert.Layout) error {
 	prefix, p := t.prefix, &t.policy
@@ -272,6 +279,9 @@ func (m *Model) openObjects(needs *model.Model) (rung.Rung, error) {
 	}
 	if err := m.remote.place(m.places, check, needs.Layout(m.w.Stack)); err != nil {
 		return nil, err
+	}
+	if m.tight {
+		m.remote.setPast()
 	}
 	if m.opt.verify() { // also what the cache directory says
 		return verified.New(m.remote.weights, m.pack), nil

@@ -59,6 +59,7 @@ type Rung struct {
 	room   *room
 	below  atomic.Pointer[rung.Rung]
 	grid   atomic.Pointer[grid]
+	past   atomic.Bool // the page cache holds nothing of the entries
 	closed atomic.Bool
 	shut   func() error
 	names  sync.Map // of objects: their identities
@@ -122,6 +123,11 @@ func Open(opt Options) (*Rung, error) {
 // SetBelow has misses read elsewhere from now on, such as through a check of what
 // is read, before it is kept.
 func (r *Rung) SetBelow(below rung.Rung) { r.below.Store(&below) }
+
+// SetPast has the page cache keep nothing of what is read and written here, where
+// memory is for something else: a cgroup counts its pages. A miss then waits for the
+// disk.
+func (r *Rung) SetPast(past bool) { r.past.Store(past) }
 
 // SetBudget changes how much the entries may take, which is more than nothing, and
 // evicts what is beyond.
@@ -296,6 +302,11 @@ func (r *Rung) load(k key, data []byte) (ok bool, err error) {
 	if n, err := f.ReadAt(t[:], int64(len(data))); n < trailer {
 		return false, err
 	}
+	if r.past.Load() {
+		if err := f.Drop(); err != nil {
+			r.counts.diskErrors.Add(1) // the bytes are there, and checked
+		}
+	}
 	if !k.holds(data, t[:]) {
 		return false, nil
 	}
@@ -388,6 +399,9 @@ func (r *Rung) store(k key, data []byte) (stored bool, err error) {
 	_, err = f.WriteAt(data, 0)
 	if err == nil {
 		_, err = f.WriteAt(k.seal(data), int64(len(data)))
+	}
+	if err == nil && r.past.Load() {
+		err = f.Drop()
 	}
 	if err == nil {
 		err = r.disk.Mkdir(filepath.Dir(k.path()))

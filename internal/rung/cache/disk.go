@@ -37,13 +37,22 @@ type entries interface {
 type readFile interface {
 	ReadAt(p []byte, off int64) (int, error)
 	Stat() (fs.FileInfo, error)
+	// Drop takes what was read or written out of the page cache.
+	Drop() error
 	Close() error
 }
 
 type writeFile interface {
 	WriteAt(p []byte, off int64) (int, error)
+	Drop() error
 	Close() error
 }
+
+// osFile is a file that can leave the page cache.
+type osFile struct{ *os.File }
+
+// Drop implements readFile and writeFile. Pages leave when they are on the disk.
+func (f osFile) Drop() error { return drop(f.File) }
 
 // osDisk is a directory of the system.
 type osDisk struct{ root *os.Root }
@@ -54,7 +63,7 @@ func (d osDisk) Open(name string) (readFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	return f, nil
+	return osFile{f}, nil
 }
 
 // Create implements disk.
@@ -71,7 +80,7 @@ func (d osDisk) Create(name string, size int64) (writeFile, error) {
 		_ = d.root.Remove(name)
 		return nil, err
 	}
-	return f, nil
+	return osFile{f}, nil
 }
 
 // Rename implements disk.
@@ -126,11 +135,11 @@ func (d osDisk) State(name string) (stateFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	return osState{f}, nil
+	return osState{osFile{f}}, nil
 }
 
 // osState is a file with a lock.
-type osState struct{ *os.File }
+type osState struct{ osFile }
 
 // Lock implements stateFile.
 func (f osState) Lock() error { return lockWait(f.File) }

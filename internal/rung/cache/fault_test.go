@@ -141,6 +141,15 @@ func (f faultyFile) Close() error {
 	return f.writeFile.Close()
 }
 
+func (f faultyFile) Drop() error {
+	return f.f.simple("drop", func() error {
+		if f.readFile != nil {
+			return f.readFile.Drop()
+		}
+		return f.writeFile.Drop()
+	})
+}
+
 func (f faultyFile) ReadAt(p []byte, off int64) (int, error) {
 	w, err := f.f.next("read")
 	if err != nil {
@@ -189,6 +198,7 @@ const (
 	scriptUnits  = 12
 	scriptReads  = 9
 	scriptBudget = 7 * block
+	pastSeed     = 3 // of scripts past the page cache
 )
 
 func scriptData() ([]byte, base.Object) {
@@ -207,6 +217,7 @@ func script(d disk, tag string, seed uint64, say func(string)) error {
 		return fmt.Errorf("open: %w", err)
 	}
 	r.SetRuns([]Run{{"a", 0, scriptUnit, scriptUnits, 0}})
+	r.SetPast(seed == pastSeed)
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	for range scriptReads {
 		from := rnd.IntN(scriptUnits)
@@ -263,6 +274,10 @@ func TestFaultsEverywhere(t *testing.T) {
 			}
 		}
 	}
+	drops := &faulty{disk: rooted(t, t.TempDir()), what: func(_ int64, name string) fault {
+		return map[bool]fault{true: tear}[name == "drop"]
+	}}
+	require.NoError(t, script(drops, "x", pastSeed, quiet), "what the page cache keeps changes no byte")
 }
 
 // requireBounded holds that the directory is within its budget, and that nothing
