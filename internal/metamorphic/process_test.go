@@ -40,8 +40,9 @@ type settings struct {
 }
 
 // The places that experts come from: memory, a file, a file past the page cache, a
-// pack of the file, and one whose bytes are checked.
-var rungs = []string{"dram", "nvme", "direct", "pack", "verified"}
+// pack of the file, one whose bytes are checked, and one in a bucket that stumbles,
+// with nothing before it, with a cache directory, and with one that is damaged.
+var rungs = []string{"dram", "nvme", "direct", "pack", "verified", "object", "kept", "damaged"}
 
 // packs are the packs of files that were used before, in shards of few experts.
 var packs = map[*modeltest.File]packed{}
@@ -75,6 +76,9 @@ func openRung(t testing.TB, f *modeltest.File, kind string) (rung.Rung, *modelte
 		return r, f
 	}
 	k := packOf(t, f)
+	if kind == "object" || kind == "kept" || kind == "damaged" {
+		return openBucket(t, f, k, kind), &modeltest.File{W: k.p.Model}
+	}
 	r, err := nvme.Open(k.fs, k.p.Model.Objects, true)
 	require.NoError(t, err)
 	where := &modeltest.File{W: k.p.Model}

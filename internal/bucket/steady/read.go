@@ -143,12 +143,15 @@ func (r *read) failed(attempt int, final bool, now time.Duration) []action {
 	case r.made >= r.opt.Attempts:
 		return r.end("attempts")
 	case !r.quota.retry():
-		return r.end("too many attempts fail")
+		return r.end(tooMany)
 	}
 	r.retries = true
 	r.retryAt = now + r.pause()
 	return nil
 }
+
+// tooMany is why a read is given up that might be tried again.
+const tooMany = "too many attempts fail, of other reads too"
 
 // pause is how long to wait before the next attempt: anything up to a bound
 // that doubles ("full jitter"), so that readers who failed together do not come

@@ -206,7 +206,7 @@ func (x *runner) result() error {
 		return nil
 	case x.ctx.Err() != nil:
 		return x.ctx.Err()
-	case x.r.made > 1:
+	case x.r.made > 1 || x.why == tooMany:
 		return &GivenUpError{Attempts: x.r.made, Why: x.why, Err: x.last}
 	}
 	return x.last

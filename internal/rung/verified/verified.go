@@ -9,6 +9,7 @@ package verified
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 
 	"github.com/lite-llm/lite/internal/base"
@@ -67,6 +68,9 @@ func (r *Rung) ReadAt(ctx context.Context, obj base.Object, p []byte, off int64)
 	r.wrong.Add(1)
 	if ctx.Err() != nil {
 		return ctx.Err()
+	}
+	if e, ok := errors.AsType[*rung.ReadError](err); ok { // of a read for the check
+		err = e.Err
 	}
 	return &rung.ReadError{Object: obj, Off: off, Len: len(p), Err: err}
 }
