@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"syscall"
 
 	"github.com/lite-llm/lite/internal/base"
 	"github.com/lite-llm/lite/internal/vfs"
@@ -86,6 +87,9 @@ func (p *Pack) name(file string) string { return path.Join(p.dir, file) }
 // the other and against the key.
 func (p *Pack) readManifest(key ed25519.PublicKey) ([]byte, error) {
 	b, err := readAll(p.fs, p.name(ManifestName), MaxManifest)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return nil, &ManifestError{Path: p.dir, What: "is not a pack: it has no " + ManifestName}
+	}
 	if err != nil {
 		return nil, err
 	}
