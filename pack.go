@@ -74,6 +74,9 @@ func Pack(ctx context.Context, path, out string, o PackOptions) (info *PackInfo,
 	if err := m.describe(m.name()); err != nil {
 		return nil, err
 	}
+	if m.synthetic != nil {
+		return nil, &OptionError{What: path + " is a synthetic model: its bytes are made as they are read, and there is nothing to pack"}
+	}
 	built, err := m.build(nil)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)

@@ -95,6 +95,8 @@ func TestSyntheticIsSaid(t *testing.T) {
 	info := m.Info()
 	require.True(t, strings.HasPrefix(info.Name, "synthetic, "), info.Name)
 	require.InEpsilon(t, 1e15, float64(info.Params), 0.01)
+	_, err = lite.Pack(context.Background(), "synth:1e9", t.TempDir(), lite.PackOptions{})
+	require.ErrorContains(t, err, "nothing to pack")
 	for _, name := range []string{"synth:", "synth:12", "synth:1e15,wide=1"} {
 		_, err := lite.Open(name, lite.Options{})
 		require.ErrorContains(t, err, fmt.Sprintf("%q names no synthetic model", name))
