@@ -91,6 +91,9 @@ func Open(path string, o Options) (*Model, error) {
 		return nil, err
 	}
 	if err = m.open(path); err != nil {
+		if m.remote != nil && m.remote.object != nil {
+			err = m.remote.doubt(err)
+		}
 		return nil, readError(errors.Join(err, m.Close()))
 	}
 	return m, nil

@@ -49,5 +49,9 @@ func readError(err error) error {
 
 // step runs a step of the engine.
 func (m *Model) step(ctx context.Context, jobs []engine.Job, emit engine.Emit) error {
-	return readError(m.eng.Step(ctx, jobs, emit))
+	err := m.eng.Step(ctx, jobs, emit)
+	if err != nil && m.remote != nil {
+		err = m.remote.doubt(err)
+	}
+	return readError(err)
 }

@@ -231,6 +231,30 @@ func (r *remote) setPast() {
 	}
 }
 
+// doubt removes what is kept of an object that an error is about: a store that told
+// something else once is asked again the next time.
+func (r *remote) doubt(err error) error {
+	var name string
+	if e, ok := errors.AsType[*IntegrityError](err); ok {
+		name = e.Object
+	} else if e, ok := errors.AsType[*ManifestError](err); ok {
+		name = e.Path
+	} else if e, ok := errors.AsType[*SignatureError](err); ok {
+		name = e.Path
+	} else if e, ok := errors.AsType[*FormatError](err); ok {
+		name = e.Path
+	}
+	if name == "" || r.described == nil {
+		return err
+	}
+	ctx := context.Background()
+	obj, serr := r.object.Stat(ctx, name)
+	if serr != nil {
+		return err // it says more
+	}
+	return errors.Join(err, r.described.Forget(ctx, obj))
+}
+
 // placeTier follows the placement of one tier.
 func (r *remote) placeTier(t *tierPlace, below rung.Rung, layout expert.Layout) error {
 	prefix, p := t.prefix, &t.policy

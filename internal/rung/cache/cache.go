@@ -143,6 +143,22 @@ func (r *Rung) SetRuns(runs []Run) {
 	r.grid.Store(&g)
 }
 
+// Forget removes what is kept of an object: who read it found that it is not what it
+// should be, which a checksum of what came cannot tell.
+func (r *Rung) Forget(ctx context.Context, obj base.Object) error {
+	identity, err := r.identity(ctx, obj)
+	if err != nil {
+		return err
+	}
+	g := *r.grid.Load()
+	for off := int64(0); off < obj.Size; {
+		begin, end := g.cell(obj, off)
+		r.remove(keyOf(identity, begin, end).path())
+		off = end
+	}
+	return nil
+}
+
 // Name implements rung.Rung.
 func (*Rung) Name() string { return "nvme" }
 

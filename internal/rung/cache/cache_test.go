@@ -202,6 +202,26 @@ func TestIdentity(t *testing.T) {
 	read(one)
 }
 
+// TestForget holds that what is forgotten is read below again.
+func TestForget(t *testing.T) {
+	data := noise(1, 3<<20)
+	b := newBelow(map[string][]byte{"a": data, "b": data})
+	r := openDir(t, t.TempDir(), 1<<30, b)
+	read := func(name string) int {
+		before, _ := b.count()
+		require.NoError(t, r.ReadAt(context.Background(), base.Object{Name: name, Size: 3 << 20}, make([]byte, 3<<20), 0))
+		after, _ := b.count()
+		return after - before
+	}
+	for _, name := range []string{"a", "b"} {
+		require.Equal(t, 1, read(name))
+		require.Zero(t, read(name))
+	}
+	require.NoError(t, r.Forget(context.Background(), base.Object{Name: "a", Size: 3 << 20}))
+	require.Equal(t, 1, read("a"))
+	require.Zero(t, read("b"))
+}
+
 // TestForeignFiles holds that files of others are neither counted nor removed.
 func TestForeignFiles(t *testing.T) {
 	dir := t.TempDir()

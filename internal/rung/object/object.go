@@ -170,9 +170,20 @@ func (r *Rung) read(ctx context.Context, obj base.Object, p []byte, off int64) e
 	case err != nil:
 		return err
 	case at.Size != obj.Size:
+		r.forget(obj.Name, at)
 		return rung.ErrChanged
 	}
 	return b.ReadAt(ctx, at, p, off)
+}
+
+// forget has an object looked at again that has another size than was described:
+// nothing was read of it, so that nothing would be a mixture.
+func (r *Rung) forget(name string, at bucket.Object) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.mu.known[name] == at {
+		delete(r.mu.known, name)
+	}
 }
 
 // fail is the error of a read, in the words of package rung.

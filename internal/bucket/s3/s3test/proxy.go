@@ -41,6 +41,7 @@ const (
 	NotHTTP      Fault = "no HTTP"
 	HTMLIn503    Fault = "503 in HTML"
 	RedirectAway Fault = "redirected"
+	Lie          Fault = "another bit" // which only a hash tells
 )
 
 // Proxy passes requests on, or does not. Its methods may be called by any
@@ -234,6 +235,13 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, fault Fault) {
 	case LongerThan:
 		_, _ = io.Copy(w, resp.Body)
 		_, _ = io.WriteString(w, "!")
+		return
+	case Lie:
+		b, _ := io.ReadAll(resp.Body)
+		if len(b) > 0 {
+			b[len(b)/2] ^= 8
+		}
+		_, _ = w.Write(b)
 		return
 	}
 	_, _ = io.Copy(w, resp.Body)
