@@ -72,12 +72,20 @@ func (m *Model) placeTiers(needs *model.Model) error {
 	}
 	for i := range names {
 		t := tierPlace{name: names[i], policy: policies[i]}
+		if m.closedTier(t.name) { // nothing is loaded of it, nor asked for
+			t.policy.Pin, t.policy.Credentials, t.policy.Budgets = false, nil, nil
+		}
 		if m.shards {
 			t.prefix = path.Join(m.name(), pack.TierDir(names[i])) + "/"
 		}
 		m.places = append(m.places, t)
 	}
 	return nil
+}
+
+// closedTier says that requests may not use a tier.
+func (m *Model) closedTier(name string) bool {
+	return len(m.opt.OpenTiers) > 0 && !slices.Contains(m.opt.OpenTiers, name)
 }
 
 // held are the bounds of each tier in memory.

@@ -68,6 +68,15 @@ func TestPlacementInMemory(t *testing.T) {
 	require.Equal(t, int64(2<<20), bounded.Budgets[placement.DRAM])
 	require.NoError(t, m.Close())
 
+	// A tier that is closed is not loaded, whatever its placement says.
+	closed := o
+	closed.OpenTiers = []string{second}
+	m, err = Open(path, closed)
+	require.NoError(t, err)
+	require.Zero(t, tierStats(t, m, first).Resident)
+	require.False(t, tierStats(t, m, first).Pinned)
+	require.NoError(t, m.Close())
+
 	for text, words := range map[string]string{
 		`{"tiers":{"` + first + `":{"budgets":{"dram":"4KiB"}}}}`:             "needs at least",
 		`{"tiers":{"` + first + `":{"pin":true,"budgets":{"dram":"64KiB"}}}}`: "needs at least",

@@ -77,6 +77,27 @@ func TestTierBudgets(t *testing.T) {
 	}
 }
 
+// TestPinned holds that a pinned tier stays although the others want its room.
+func TestPinned(t *testing.T) {
+	for name, of := range ways {
+		t.Run(name, func(t *testing.T) {
+			l := tieredLayout()
+			sizes, tiers := l.ByTier(1, 2, of), []Tier{{}, {Pin: true}}
+			_, floor, err := Room(sizes, tiers)
+			require.NoError(t, err)
+			c := open(t, Options{Rung: &disk{}, Layout: l, Budget: base.ByteSize(floor), Depth: 4, Tiers: tiers, TierOf: of})
+			require.NoError(t, c.Load(context.Background()))
+			rnd := rand.New(rand.NewPCG(2, 2))
+			for range 200 {
+				_, err := drain(t, c, draw(rnd, 6))
+				require.NoError(t, err)
+				require.Equal(t, sizes[1].All, c.Stats().Tiers[1].Slots)
+			}
+			require.Positive(t, c.Stats().Evictions)
+		})
+	}
+}
+
 // TestTierRefusals holds that what cannot be promised is refused with the number
 // that is enough.
 func TestTierRefusals(t *testing.T) {
