@@ -19,9 +19,9 @@ type ThreadTime struct {
 // Depths are the numbers of reads in flight that are tried.
 func Depths() []int { return []int{1, 2, 4, 8} }
 
-// same is the share of the best that counts as good as it: two measurements of
-// the same differ by as much on a machine that others use too.
-const same = 0.85
+// same is the share of the best that counts as good as it: the best of several tries
+// differs by as much between two measurements of the same.
+const same = 0.97
 
 // Depth chooses the fewest reads in flight that are as fast as any: what is asked
 // for first then comes first, and can be computed with while the rest is read. 0

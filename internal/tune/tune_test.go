@@ -12,9 +12,9 @@ func TestDepth(t *testing.T) {
 		want  int
 	}{
 		"nothing measured": {nil, 0},
-		"flat":             {[]float64{1.60, 1.62, 1.65, 1.61}, 1},
+		"flat":             {[]float64{1.60, 1.62, 1.64, 1.61}, 1},
 		"grows":            {[]float64{0.4, 0.8, 1.6, 3.1}, 8},
-		"saturates":        {[]float64{1.7, 2.5, 2.7, 2.7}, 2},
+		"saturates":        {[]float64{1.7, 2.5, 2.66, 2.7}, 4},
 		"falls":            {[]float64{1.0, 1.5, 1.2, 0.7}, 2},
 		"one slow sample":  {[]float64{1.6, 0.2, 1.6, 1.6}, 1},
 	} {
