@@ -37,7 +37,7 @@ const (
 	// sampleBytes is what one way of reading is tried on, at most: some 10 ms of a
 	// disk. A trunk of less than sampleLeast for each is not worth it.
 	sampleBytes = 16 << 20
-	sampleLeast = 2 << 20
+	sampleLeast = 1 << 20
 	// rounds is how often each way is tried, in turns. The best counts: what others
 	// do on the machine only takes from it.
 	rounds = 3
