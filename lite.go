@@ -28,6 +28,7 @@ import (
 	"github.com/lite-llm/lite/internal/memory"
 	"github.com/lite-llm/lite/internal/model"
 	"github.com/lite-llm/lite/internal/pack"
+	"github.com/lite-llm/lite/internal/par"
 	"github.com/lite-llm/lite/internal/rung"
 	"github.com/lite-llm/lite/internal/rung/dram"
 	"github.com/lite-llm/lite/internal/rung/nvme"
@@ -168,6 +169,9 @@ func (m *Model) load(needs *model.Model) error {
 	}
 	if err = m.chooseThreads(); err != nil {
 		return err
+	}
+	if m.plan.Experts < m.plan.AllExperts {
+		par.Reserve(m.plan.Threads, m.plan.ReadDepth)
 	}
 	m.store, err = expert.New(expert.Options{
 		Rung: m.rung, Layout: m.m.Layout(m.w.Stack), Budget: base.ByteSize(m.plan.Experts), Depth: m.plan.ReadDepth, Off: m.opt.NoCache,

@@ -3,12 +3,12 @@ package lite
 import (
 	"crypto/ed25519"
 	"fmt"
-	"runtime"
 
 	"github.com/lite-llm/lite/internal/base"
 	"github.com/lite-llm/lite/internal/expert/prefetch"
 	"github.com/lite-llm/lite/internal/kernel"
 	"github.com/lite-llm/lite/internal/kernel/attn"
+	"github.com/lite-llm/lite/internal/par"
 	"github.com/lite-llm/lite/internal/tierplan"
 	"github.com/lite-llm/lite/internal/vfs"
 )
@@ -135,7 +135,7 @@ func (o Options) settle() (settled, error) {
 	}
 	s.threadsAsked = s.Threads > 0
 	if s.Threads == 0 {
-		s.Threads = runtime.GOMAXPROCS(0)
+		s.Threads = par.Processors()
 	}
 	if s.KV == "" {
 		s.KV = attn.F16.String()

@@ -79,10 +79,27 @@ type worker struct {
 // failure is a panic of a worker, carried to the caller.
 type failure struct{ value any }
 
+// processors is how many the process may use: GOMAXPROCS before Reserve raises it.
+var processors = runtime.GOMAXPROCS(0)
+
+// Processors is how many processors the process may use.
+func Processors() int { return processors }
+
+// Reserve makes room for n goroutines that wait for the system beside that many
+// workers. A worker that looks for work keeps its thread and Go's scheduler a place
+// of GOMAXPROCS: with no place left, a goroutine that is to begin a read waits until
+// a worker parks, milliseconds later. It is the process's setting, raised where it is
+// lower and never lowered.
+func Reserve(workers, n int) {
+	if want := workers + n; runtime.GOMAXPROCS(0) < want {
+		runtime.GOMAXPROCS(want)
+	}
+}
+
 // New returns a pool of that many workers, at least one.
 func New(workers int) *Pool {
 	p := &Pool{n: max(workers, 1), done: make(chan struct{}, 1)}
-	p.patient = p.n <= runtime.GOMAXPROCS(0)
+	p.patient = p.n <= Processors()
 	for i := 1; i < p.n; i++ {
 		w := &worker{wake: make(chan struct{}, 1)}
 		p.workers = append(p.workers, w)
