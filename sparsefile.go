@@ -264,7 +264,7 @@ func decoded(w linear.Matrix) []float32 {
 func columnLengths(w []float32, cols int) []float32 {
 	squares := make([]float64, cols)
 	for i, v := range w {
-		squares[i%cols] += float64(v) * float64(v)
+		squares[i%cols] += float64(float64(v) * float64(v))
 	}
 	lengths := make([]float32, cols)
 	for i, s := range squares {

@@ -307,7 +307,7 @@ func child(out string) {
 	j.Progress = func(done, _ int64) {
 		if done >= stop {
 			fmt.Println("here")
-			select {}
+			_, _ = io.Copy(io.Discard, os.Stdin) // until it is killed: the parent never closes it
 		}
 	}
 	if err := writeDir(out, j); err != nil {
@@ -331,6 +331,9 @@ func TestKilled(t *testing.T) {
 		cmd.Env = append(os.Environ(), envOut+"="+out, envStop+"="+strconv.FormatInt(all*(i+1)/8, 10))
 		stdout, err := cmd.StdoutPipe()
 		require.NoError(t, err)
+		stdin, err := cmd.StdinPipe()
+		require.NoError(t, err)
+		defer stdin.Close()
 		require.NoError(t, cmd.Start())
 		line, err := bufio.NewReader(stdout).ReadString('\n')
 		require.NoError(t, err)

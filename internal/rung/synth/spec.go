@@ -129,7 +129,7 @@ func (s *Spec) check() error {
 }
 
 // theta is the parameters of an expert.
-func (s *Spec) theta() float64 { return 3 * float64(s.Dim) * float64(s.FF) }
+func (s *Spec) theta() float64 { return float64(3 * float64(s.Dim) * float64(s.FF)) }
 
 // least is the parameters of the smallest model: tiers, groups and experts as many
 // as a token chooses, or more where a cube needs it.
