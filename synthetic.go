@@ -12,5 +12,6 @@ func (m *Model) synthesize(name string) error {
 		return err
 	}
 	m.w = m.synthetic.W
+	m.opt.Direct = DirectNever // there is no file, and no page cache to read past
 	return nil
 }

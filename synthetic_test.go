@@ -102,3 +102,13 @@ func TestSyntheticIsSaid(t *testing.T) {
 		require.ErrorContains(t, err, fmt.Sprintf("%q names no synthetic model", name))
 	}
 }
+
+// TestSyntheticOfALargeTrunk opens a model whose trunk is large enough that ways of
+// reading it are tried, and whose bytes would fit the page cache if they were a file.
+func TestSyntheticOfALargeTrunk(t *testing.T) {
+	m, err := lite.Open("synth:2e8,dim=4096,ff=32", lite.Options{Memory: 1 << 30, Context: 128, Chunk: 16})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, m.Close()) }()
+	require.False(t, m.Plan().Direct)
+	require.NotEmpty(t, m.Plan().Measured.Reads)
+}
